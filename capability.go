@@ -1,0 +1,264 @@
+package tarn
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/tarncache/tarn/ttl"
+)
+
+// Wrapper is implemented by a store, cache, loader or writer whose abilities depend on what it wraps. A wrapper
+// cannot know at compile time what that is, and an assertion on a wrapper that forwards every method would always
+// succeed; so its As has the last word.
+type Wrapper interface {
+	// As sets target, a non-nil pointer to an interface variable, to what offers that interface, and reports
+	// whether there is one.
+	As(target any) bool
+}
+
+// As returns what offers the capability T on behalf of x, and whether anything does. If x implements [Wrapper],
+// As asks it. Otherwise it is x itself, if x implements T.
+//
+// Ask once, when you are given x, not on every call.
+func As[T any](x any) (T, bool) {
+	var t T
+	if w, ok := x.(Wrapper); ok {
+		ok = w.As(&t)
+		return t, ok
+	}
+	t, ok := x.(T)
+	return t, ok
+}
+
+// LeaserOf returns the [Leaser] of a store, and whether it has one: As[Leaser[K, V]].
+func LeaserOf[K comparable, V any](s Store[K, V]) (Leaser[K, V], bool) {
+	return As[Leaser[K, V]](s)
+}
+
+// HolderOf returns the [Holder] of a store, and whether it has one: As[Holder[K, V]].
+func HolderOf[K comparable, V any](s Store[K, V]) (Holder[K, V], bool) {
+	return As[Holder[K, V]](s)
+}
+
+// Lookup is what a store has under one key.
+type Lookup[V any] struct {
+	Entry Entry[V]
+	Found bool
+}
+
+// BatchStore is a Store that reads and writes many keys at once. Results go by index, so a key may come twice.
+// A method may keep neither the caller's slices nor parts of them once it has returned.
+type BatchStore[K comparable, V any] interface {
+	// GetMany sets into[i] to what is stored under keys[i]. The slices are of one length.
+	GetMany(ctx context.Context, keys []K, into []Lookup[V]) error
+
+	// SetMany sets keys[i] to entries[i]; of a key that comes twice the last entry stays. Where some keys failed
+	// and others did not, the error is an [IndexError].
+	SetMany(ctx context.Context, keys []K, entries []Entry[V]) error
+
+	// DeleteMany deletes the keys, each as Delete does.
+	DeleteMany(ctx context.Context, keys []K) error
+}
+
+// Adder is a Store that can set a key only if it has no entry.
+type Adder[K comparable, V any] interface {
+	// Add stores e if key has no entry and is not held, and reports whether it did.
+	Add(ctx context.Context, key K, e Entry[V]) (added bool, err error)
+}
+
+// Toucher is a Store that can move a deadline without writing the value.
+type Toucher[K comparable, V any] interface {
+	// Touch gives the entry of key a new Expires (0: never), and reports whether there was an entry.
+	Touch(ctx context.Context, key K, expires ttl.Time) (touched bool, err error)
+}
+
+// Computer is a Store that can read, change and write a key in one atomic step.
+type Computer[K comparable, V any] interface {
+	// Compute calls f with the entry of key, if there is one, and does what f says. f runs outside every lock and
+	// may be called again if the key changed meanwhile, so it has no effects of its own. Compute returns the entry
+	// that stands afterwards, and whether there is one. A held key is ErrHeld.
+	Compute(ctx context.Context, key K, f func(old Entry[V], found bool) (Entry[V], ComputeOp)) (Entry[V], bool, error)
+}
+
+// ComputeOp says what becomes of a key at the end of a Compute. The zero ComputeOp is ComputeKeep.
+type ComputeOp uint8
+
+const (
+	ComputeKeep   ComputeOp = iota // leave the key as it is
+	ComputeStore                   // store the returned entry
+	ComputeDelete                  // delete the key
+)
+
+// Clearer is a Store that can remove all of its entries at once.
+type Clearer interface {
+	// Clear removes every entry, each as Delete would.
+	Clear(ctx context.Context) error
+}
+
+// Scanner is a Store that can count and name what it has.
+type Scanner[K comparable, V any] interface {
+	// Count returns the number of entries. What has expired but was not yet removed may count.
+	Count(ctx context.Context) (int, error)
+
+	// Scan iterates over the entries, in no order. What is written meanwhile may be missed or seen; no key is seen
+	// twice. The function returns the error that ended the iteration, if one did, once it is over: iterating over
+	// a network can fail.
+	Scan(ctx context.Context) (iter.Seq2[K, Entry[V]], func() error)
+}
+
+// Clocker is a Store that tells by which clock its deadlines go. For one that does not, a clock that started with
+// the strategy stands in.
+type Clocker interface {
+	Clock() ttl.Clock
+}
+
+// Token names one lease or one hold. No two are alike, and the zero Token names none.
+type Token [16]byte
+
+// Leaser is a Store that lets a value be filled in only if its key has not changed since the source was read. The
+// race it guards against:
+//
+//	reader                  writer
+//	Get: miss
+//	load: old value
+//	                        write the source
+//	                        Delete from the cache
+//	Set: the old value stays
+//
+// With a lease, the Delete voids what the reader took before its load, and its Fill stores nothing. Every
+// operation that changes a key voids its lease: Set, Add, Touch, Compute, Delete, Clear, Hold. (Nishtala et al.,
+// Scaling Memcache at Facebook, NSDI 2013, section 3.2.1.)
+type Leaser[K comparable, V any] interface {
+	// Lease looks keys[i] up and sets into[i] to what it found; where nothing is stored, leased or held, it takes
+	// a lease on the key. Keys are distinct.
+	Lease(ctx context.Context, keys []K, terms LeaseTerms, into []Lease[V]) error
+
+	// Fill ends each lease, storing the entry if the lease still stands and the Fill says Store.
+	// It sets Stored accordingly.
+	Fill(ctx context.Context, fills []Fill[K, V]) error
+
+	// Stands sets into[i] to whether the lease tokens[i] of keys[i] still stands: whether nothing has changed
+	// the key since it was taken.
+	Stands(ctx context.Context, keys []K, tokens []Token, into []bool) error
+}
+
+// LeaseTerms are the terms of a Lease call.
+type LeaseTerms struct {
+	Life    time.Duration // after which a lease ends by itself; positive
+	Refresh bool          // take a lease also where an entry is stored, which stays until the Fill
+}
+
+// Lease is the answer of a Leaser for one key.
+type Lease[V any] struct {
+	State LeaseState
+	Token Token    // of Granted: yours; of Leased: the one that stands, which you can only ask about
+	Entry Entry[V] // the entry stored under the key, if Found
+	Found bool     // always with Hit; with Refresh, possibly with Granted and Leased
+}
+
+// LeaseState says how a Leaser found a key.
+type LeaseState uint8
+
+const (
+	Hit     LeaseState = iota + 1 // an entry is stored
+	Granted                       // the caller has the lease
+	Leased                        // somebody else has it: load if you must, but do not fill
+	Held                          // the source is being written: load, but neither fill nor share what you find
+)
+
+// Fill ends a lease.
+type Fill[K comparable, V any] struct {
+	Key    K
+	Token  Token
+	Store  bool // store Entry if the lease stands; false: only give the lease back
+	Entry  Entry[V]
+	Stored bool // set by the Leaser: Entry was stored
+}
+
+// Holder is a Store whose keys can be held while their source is written. A held key has no value, no lease can be
+// taken on it, Set refuses it with ErrHeld and Add and Touch with false. It closes what Leaser leaves open: a
+// writer that dies between its commit and its Delete leaves an old value behind, but a hold ends with an empty key.
+//
+// Several writers may hold one key. A hold that was not alone from its start to its end is tainted: which of
+// the writers committed last, the store cannot know, so the key is forgotten.
+type Holder[K comparable, V any] interface {
+	// Hold holds keys[i] under a new token, tokens[i], for at most life. Keys are distinct. If it returns an
+	// error, nothing is held.
+	Hold(ctx context.Context, keys []K, life time.Duration, tokens []Token) error
+
+	// Settle ends holds. Where a hold is the only one on its key and untainted, the entry is stored if the
+	// Settlement says Store, and the key is empty otherwise. If it is the only one and tainted, the key is empty
+	// afterwards. If others hold the key, theirs stay, tainted. If the hold is gone and nobody holds the key, the
+	// key is emptied of whatever stands there.
+	Settle(ctx context.Context, settlements []Settlement[K, V]) error
+}
+
+// Settlement ends one hold.
+type Settlement[K comparable, V any] struct {
+	Key    K
+	Token  Token
+	Store  bool // store Entry if the hold was alone; false: forget the key
+	Entry  Entry[V]
+	Stored bool // set by the Holder: Entry was stored
+}
+
+// BatchLoader is a Loader that reads many keys at once. See [LoadManyFunc].
+type BatchLoader[K comparable, V any] interface {
+	// LoadMany sets into[i] to what the source has under keys[i], its Err to ErrNotFound where it has nothing.
+	// Keys are distinct. An error means that nothing was loaded. It may keep neither slice.
+	LoadMany(ctx context.Context, keys []K, into []Loaded[V]) error
+}
+
+// EntryLoader is a Loader that chooses how long what it loaded lives. See [LoadEntryFunc].
+type EntryLoader[K comparable, V any] interface {
+	// LoadEntry returns the value of key in Loaded.Value. With ErrNotFound, Loaded.Policy says how long
+	// the absence is remembered. Loaded.Err is ignored.
+	LoadEntry(ctx context.Context, key K) (Loaded[V], error)
+}
+
+// Loaded is what a source had under one key.
+type Loaded[V any] struct {
+	Value  V
+	Err    error       // in a batch: why there is no value; ErrNotFound if the source has no such key
+	Policy *ttl.Policy // how long the value, or its absence, lives; nil: as the strategy's policy says
+}
+
+// BatchWriter is a Writer that writes many keys at once. See [WriteManyFuncs].
+type BatchWriter[K comparable, V any] interface {
+	// Apply writes the operations, whose keys are distinct. It returns nil only if the source has them all.
+	// An [IndexError] says which failed; any other error, that none is known to have arrived. It may not keep ops.
+	Apply(ctx context.Context, ops []Op[K, V]) error
+}
+
+// Op is one write: a value, or a delete.
+type Op[K comparable, V any] struct {
+	Key    K
+	Value  V
+	Delete bool
+
+	// Epoch and Seq order the writes of one key, so that a source can refuse an older one that arrives late: of
+	// one Epoch the greater Seq is the later. Where nothing repeats writes they are zero.
+	Epoch, Seq uint64
+}
+
+// BatchCache is a Cache that reads and writes many keys at once. [GetMany], [SetMany] and [DeleteMany] use it.
+// A key may come twice. A method may keep neither the caller's slices nor parts of them once it has returned.
+type BatchCache[K comparable, V any] interface {
+	// GetMany sets into[i] to the value of keys[i], or to an error, each as Get does. The error it returns says
+	// that nothing could be done at all.
+	GetMany(ctx context.Context, keys []K, into []Result[V]) error
+
+	// SetMany sets keys[i] to values[i], each as Set does; of a key that comes twice the last value counts.
+	// Where some keys failed, the error is an [IndexError].
+	SetMany(ctx context.Context, keys []K, values []V) error
+
+	// DeleteMany deletes the keys, each as Delete does.
+	DeleteMany(ctx context.Context, keys []K) error
+}
+
+// Result is the answer for one key of a batch.
+type Result[V any] struct {
+	Value V
+	Err   error // as of Get: ErrNotFound where there is no value
+}

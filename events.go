@@ -1,0 +1,70 @@
+package tarn
+
+import (
+	"context"
+	"time"
+)
+
+// Observer is told what happens, on the goroutine where it happens and outside every lock. It is quick, and never
+// calls back into the cache; any number of goroutines may call it at once.
+type Observer interface {
+	Observe(ctx context.Context, e Event)
+}
+
+// ObserverFunc makes an Observer of a function.
+type ObserverFunc func(ctx context.Context, e Event)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(ctx context.Context, e Event) { f(ctx, e) }
+
+// Event is one thing that happened. Fields that say nothing about its Kind are zero. More fields and kinds will
+// come: switch on Kind with a default.
+type Event struct {
+	Kind     EventKind
+	N        int           // how many keys it concerns; at least 1
+	Duration time.Duration // of Loaded, LoadFailed, Flushed and Retried: how long the source took
+	Attempt  int           // of Retried and DeadLettered: how often it was tried
+	Err      error         // of the failures
+	Key      any           // the key, if the option WithEventKeys asked for it and N is 1
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+const (
+	EventHit          EventKind = iota + 1 // a read was answered from the cache
+	EventNegativeHit                       // a read was answered by a remembered absence
+	EventStaleHit                          // a read was answered with a stale value, while or instead of loading
+	EventMiss                              // a read found nothing in the cache
+	EventLoaded                            // the source answered a load; that it has no such key is an answer
+	EventLoadFailed                        // a load failed
+	EventFillDropped                       // a loaded value was not stored, because its key had changed meanwhile
+	EventStoreFailed                       // the store failed; the source answered instead, if there is one
+	EventWritten                           // a write reached the source
+	EventWriteFailed                       // a write failed, or its outcome is unknown
+	EventMaybeStale                        // a write reached the source, but the cache could not be told
+	EventEvicted                           // an entry made room for others
+	EventExpired                           // an entry was removed after its life
+	EventFlushed                           // a batch of pending writes reached the source
+	EventCoalesced                         // a pending write was replaced by a later one of its key
+	EventRetried                           // a pending write failed and will be tried again
+	EventDeadLettered                      // a pending write was given up and handed to the dead-letter handler
+	EventPanicked                          // a function of the application panicked where no caller could see it
+)
+
+var eventNames = [...]string{
+	EventHit: "hit", EventNegativeHit: "negative hit", EventStaleHit: "stale hit", EventMiss: "miss",
+	EventLoaded: "loaded", EventLoadFailed: "load failed", EventFillDropped: "fill dropped",
+	EventStoreFailed: "store failed", EventWritten: "written", EventWriteFailed: "write failed",
+	EventMaybeStale: "maybe stale", EventEvicted: "evicted", EventExpired: "expired", EventFlushed: "flushed",
+	EventCoalesced: "coalesced", EventRetried: "retried", EventDeadLettered: "dead-lettered",
+	EventPanicked: "panicked",
+}
+
+// String returns the kind in words.
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) && eventNames[k] != "" {
+		return eventNames[k]
+	}
+	return "unknown event"
+}

@@ -1,0 +1,3 @@
+module github.com/tarncache/tarn
+
+go 1.25
