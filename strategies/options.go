@@ -1,0 +1,194 @@
+package strategies
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// ReadOption is an option of [LookAside] and [ReadThrough].
+type ReadOption interface{ applyRead(*readConfig) }
+
+// WriteOption is an option of [WriteThrough], [WriteAround] and [WriteBack].
+type WriteOption interface{ applyWrite(*writeConfig) }
+
+// Option is an option of every strategy.
+type Option interface {
+	ReadOption
+	WriteOption
+}
+
+const (
+	defaultLoadTimeout   = 30 * time.Second
+	defaultMaxBatch      = 1000
+	defaultHoldLife      = time.Minute
+	defaultSettleTimeout = 5 * time.Second
+)
+
+// common is what every strategy can be told.
+type common struct {
+	observer  tarn.Observer
+	eventKeys bool
+}
+
+type readConfig struct {
+	common
+	policy       ttl.Policy
+	loadTimeout  time.Duration
+	loadContext  func(context.Context) context.Context
+	maxLoads     int
+	maxBatch     int
+	holdLife     time.Duration
+	blindFills   bool
+	withoutHolds bool
+}
+
+type writeConfig struct {
+	common
+	settleTimeout time.Duration
+	leaveCopy     bool
+}
+
+func newReadConfig(opts []ReadOption) readConfig {
+	c := readConfig{
+		loadTimeout: defaultLoadTimeout,
+		maxBatch:    defaultMaxBatch,
+		holdLife:    defaultHoldLife,
+	}
+	for _, o := range opts {
+		o.applyRead(&c)
+	}
+	return c
+}
+
+func newWriteConfig(opts []WriteOption) writeConfig {
+	c := writeConfig{settleTimeout: defaultSettleTimeout}
+	for _, o := range opts {
+		o.applyWrite(&c)
+	}
+	return c
+}
+
+// observe tells the observer, if there is one.
+func (c *common) observe(ctx context.Context, e tarn.Event) {
+	if c.observer != nil {
+		c.observer.Observe(ctx, e)
+	}
+}
+
+// eventKey is what an event's Key shows of key: nothing, unless it was asked for. Call it only with an observer
+// at hand: it allocates.
+func eventKey[K comparable](c *common, key K) any {
+	if !c.eventKeys {
+		return nil
+	}
+	return key
+}
+
+type readOption func(*readConfig)
+
+func (o readOption) applyRead(c *readConfig) { o(c) }
+
+type writeOption func(*writeConfig)
+
+func (o writeOption) applyWrite(c *writeConfig) { o(c) }
+
+type option func(*common)
+
+func (o option) applyRead(c *readConfig)   { o(&c.common) }
+func (o option) applyWrite(c *writeConfig) { o(&c.common) }
+
+// WithObserver tells o what happens. Left out, nothing is told, and nothing is spent on it.
+func WithObserver(o tarn.Observer) Option {
+	return option(func(c *common) { c.observer = o })
+}
+
+// WithEventKeys puts keys into events that concern one key. Left out, events carry none: keys are often personal
+// data, and events end up in logs.
+func WithEventKeys() Option {
+	return option(func(c *common) { c.eventKeys = true })
+}
+
+// WithTTL sets how long values live. Left out, the zero Policy applies: a value lives until the store evicts it,
+// and absence is not remembered. It panics if the policy makes no sense; see [ttl.Policy.Validate].
+func WithTTL(policy ttl.Policy) ReadOption {
+	if err := policy.Validate(); err != nil {
+		panic(fmt.Sprintf("strategies: WithTTL: %v", err))
+	}
+	return readOption(func(c *readConfig) { c.policy = policy })
+}
+
+// WithLoadTimeout bounds how long one load may take, however long its callers would wait. Left out, it is 30
+// seconds. It panics if d is not positive.
+func WithLoadTimeout(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithLoadTimeout: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.loadTimeout = d })
+}
+
+// WithLoadContext chooses which values of a caller's context a load sees. A load is shared by several callers and
+// runs on a context made from that of the first one, without its deadline and cancellation; f is given that
+// context and returns the one to load with. Left out, all values are kept. It panics if f is nil.
+func WithLoadContext(f func(ctx context.Context) context.Context) ReadOption {
+	if f == nil {
+		panic("strategies: WithLoadContext: f is nil")
+	}
+	return readOption(func(c *readConfig) { c.loadContext = f })
+}
+
+// WithMaxLoads bounds how many loads run at once; a batch is one load. Those above the bound wait within their
+// time limit. A load that a loader asks for in turn does not count: waiting for its parent's place it would wait
+// for ever. Left out, there are as many as callers want. It panics if n is not positive.
+func WithMaxLoads(n int) ReadOption {
+	if n <= 0 {
+		panic(fmt.Sprintf("strategies: WithMaxLoads: not positive: %d", n))
+	}
+	return readOption(func(c *readConfig) { c.maxLoads = n })
+}
+
+// WithMaxBatch bounds how many keys one LoadMany is asked for; more are split. Left out, it is 1000. It panics if
+// n is not positive.
+func WithMaxBatch(n int) ReadOption {
+	if n <= 0 {
+		panic(fmt.Sprintf("strategies: WithMaxBatch: not positive: %d", n))
+	}
+	return readOption(func(c *readConfig) { c.maxBatch = n })
+}
+
+// WithHoldLife sets after which time a hold ends by itself, should its writer never settle it. It should exceed
+// the longest write to the source: a write that takes longer is still right, but until it is settled readers may
+// cache the value that it replaces. Left out, it is one minute. It panics if d is not positive.
+func WithHoldLife(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithHoldLife: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.holdLife = d })
+}
+
+// WithBlindFills stores what was loaded without asking whether the key changed meanwhile, and lets callers share
+// any load of their key that runs. It saves the lease. It gives up that a read never returns to the past: a value
+// that was read from the source before a write and stored after it stays until it expires.
+func WithBlindFills() ReadOption {
+	return readOption(func(c *readConfig) { c.blindFills = true })
+}
+
+// WithoutHolds lets a write invalidate the key after the source was written, without holding it before. It saves
+// the hold. It gives up that readers, while the source is being written, keep nothing: what they cache between the
+// commit and the invalidation is gone soon after, but if the process dies in between, the old value stays until it
+// expires.
+func WithoutHolds() ReadOption {
+	return readOption(func(c *readConfig) { c.withoutHolds = true })
+}
+
+// WithSettleTimeout bounds how long a write waits for the cache to be told of its outcome, after the source was
+// written. It runs even if the caller has gone. Left out, it is 5 seconds. It panics if d is not positive.
+func WithSettleTimeout(d time.Duration) WriteOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithSettleTimeout: not positive: %v", d))
+	}
+	return writeOption(func(c *writeConfig) { c.settleTimeout = d })
+}
