@@ -80,7 +80,8 @@ func (p Policy) validateTogether() error {
 
 // Deadlines returns until when a value stored at now is fresh, and when it is gone. A zero fresh means fresh until
 // it is gone; a zero expires means never gone. random, from 0 up to 1, picks the jitter. Lives of less than a
-// second, down to a nanosecond, are exact. A negative Fresh or Sliding, which Validate refuses, is already gone.
+// second, down to a nanosecond, are exact. A negative Fresh or Sliding, which Validate refuses, is already gone, and
+// a negative window is none.
 //
 // With Sliding, fresh is the cap that use cannot move beyond, and expires comes before it; see [Policy.Slide].
 func (p Policy) Deadlines(now Time, random float64) (fresh, expires Time) {
@@ -95,7 +96,7 @@ func (p Policy) Deadlines(now Time, random float64) (fresh, expires Time) {
 	}
 	fresh = end(now, p.Fresh, p.Jitter, random)
 	window := max(p.StaleWhileRevalidate, p.StaleIfError)
-	if window <= 0 {
+	if window <= 0 || p.Fresh < 0 {
 		return 0, fresh
 	}
 	return fresh, fresh.Add(window)
@@ -110,7 +111,8 @@ func (p Policy) NegativeDeadline(now Time, random float64) (expires Time, ok boo
 	return end(now, p.Negative, p.Jitter, random), true
 }
 
-// Slide returns when a value used at now is gone: Sliding later, but not after limit, unless that is zero.
+// Slide returns when a value used at now is gone: Sliding later, but not after limit, unless that is zero. It is
+// for a Policy whose Sliding is set; limit is the fresh that Deadlines returned.
 func (p Policy) Slide(now, limit Time) Time {
 	expires := now.Add(p.Sliding)
 	if limit != 0 && expires > limit {
@@ -120,21 +122,26 @@ func (p Policy) Slide(now, limit Time) Time {
 }
 
 // Revalidating reports whether a value that was fresh until the given instant is at now still within its
-// StaleWhileRevalidate window.
+// StaleWhileRevalidate window. It does not ask whether the window has begun. Zero fresh: there is no window.
 func (p Policy) Revalidating(now, fresh Time) bool {
-	return p.StaleWhileRevalidate > 0 && now < fresh.Add(p.StaleWhileRevalidate)
+	return within(now, fresh, p.StaleWhileRevalidate)
 }
 
 // Rescuing reports whether a value that was fresh until the given instant is at now still within its
-// StaleIfError window.
+// StaleIfError window. It does not ask whether the window has begun. Zero fresh: there is no window.
 func (p Policy) Rescuing(now, fresh Time) bool {
-	return p.StaleIfError > 0 && now < fresh.Add(p.StaleIfError)
+	return within(now, fresh, p.StaleIfError)
+}
+
+func within(now, fresh Time, window time.Duration) bool {
+	return window > 0 && fresh != 0 && !fresh.Add(window).Passed(now)
 }
 
 // Refresh reports whether a value that is fresh until the given instant should be reloaded at now already, when a
-// load takes cost. random, from 0 up to 1, decides. Zero EarlyRefresh, cost or fresh: never.
+// load takes cost. random, from 0 up to 1, decides: the greater, the earlier. Zero EarlyRefresh, cost or fresh:
+// never, and so it is for a value that is fresh until [End].
 func (p Policy) Refresh(now, fresh Time, cost time.Duration, random float64) bool {
-	if p.EarlyRefresh <= 0 || cost <= 0 || fresh == 0 {
+	if p.EarlyRefresh <= 0 || cost <= 0 || fresh == 0 || fresh == End {
 		return false
 	}
 	// 1-random lies in (0, 1], so the logarithm is finite, and 0 at its largest.
@@ -148,7 +155,11 @@ func end(now Time, life time.Duration, jitter, random float64) Time {
 		return End
 	}
 	if jitter > 0 && life > 0 {
-		cut := time.Duration(float64(life) * jitter * random)
+		whole := float64(life)
+		if life > 1<<53 {
+			whole = math.Nextafter(whole, 0) // it may have been rounded up, and would be cut by more than its share
+		}
+		cut := time.Duration(whole * jitter * random)
 		life = max(life-max(cut, 0), 1)
 	}
 	return now.Add(life)

@@ -20,8 +20,8 @@ const End Time = math.MaxInt64
 // Forever, as Policy.Fresh, keeps a value for ever, even in a store that otherwise caps the lives of its entries.
 const Forever time.Duration = math.MaxInt64
 
-// Add returns t+d. It saturates: beyond the calendar it returns [End], and before its beginning the first instant
-// after it, so that adding to an instant never yields the zero Time.
+// Add returns t+d. It saturates: beyond the last instant it returns [End], and before the first instant it returns
+// that one. A sum of zero, which as a deadline would mean "never", becomes one nanosecond.
 func (t Time) Add(d time.Duration) Time {
 	sum := t + Time(d)
 	switch {
@@ -54,9 +54,11 @@ func (t Time) Passed(now Time) bool {
 
 // Clock tells the time of one store or one process. It starts at the wall clock's time and goes on by the
 // monotonic clock alone, so a wall clock that is set back or forward moves no deadline. Two Clocks of one process
-// differ by what the wall clock was adjusted between their starts.
+// differ by what the wall clock was adjusted between their starts. On systems whose monotonic clock stands still
+// while the machine sleeps, Linux among them, lives last that much longer.
 //
-// The zero Clock is of no use; make one with [NewClock].
+// A Clock is a value: copies tell the same time, and any number of goroutines may use it. The zero Clock is of no
+// use; make one with [NewClock]. A test in a testing/synctest bubble makes its Clock inside the bubble.
 type Clock struct {
 	origin time.Time
 	base   Time
