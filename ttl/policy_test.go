@@ -279,7 +279,8 @@ func TestRefreshNever(t *testing.T) {
 		{"not asked for", ttl.Policy{Fresh: time.Hour}, now + 1, time.Hour},
 		{"negative beta", ttl.Policy{Fresh: time.Hour, EarlyRefresh: -1}, now + 1, time.Hour},
 		{"unknown cost", p, now + 1, 0},
-		{"negative cost", p, now + 1, -time.Hour},
+		{"unknown cost, though it is over", p, now - 1, 0},
+		{"negative cost", p, now - 1, -time.Hour},
 		{"no deadline", p, 0, time.Hour},
 		{"no end", ttl.Policy{Fresh: ttl.Forever, EarlyRefresh: 1e300}, ttl.End, ttl.Forever},
 	} {
@@ -336,6 +337,16 @@ func FuzzJitter(f *testing.F) {
 	})
 }
 
+// A random number that breaks its contract does no harm: a life is neither prolonged nor empty.
+func TestJitterOfAnyRandom(t *testing.T) {
+	p := ttl.Policy{Fresh: time.Second, Jitter: 1}
+	for _, random := range []float64{-1, 1, 2, math.Inf(-1), math.Inf(1), math.NaN()} {
+		_, expires := p.Deadlines(now, random)
+		require.GreaterOrEqual(t, expires, now+1, "random %v", random)
+		require.LessOrEqual(t, expires, now.Add(time.Second), "random %v", random)
+	}
+}
+
 // FuzzDeadlines checks any policy that Validate accepts: what is stored now is there now, deadlines stand in their
 // order, and only what has no end has none.
 func FuzzDeadlines(f *testing.F) {
@@ -343,6 +354,7 @@ func FuzzDeadlines(f *testing.F) {
 		for _, fresh := range []int64{0, 1, int64(time.Hour), math.MaxInt64 - 1, math.MaxInt64} {
 			f.Add(at, fresh, int64(1), int64(0), int64(0), 0.5, 0.5)
 			f.Add(at, fresh, int64(math.MaxInt64), int64(math.MaxInt64), int64(0), 1.0, almostOne)
+			f.Add(at, fresh, int64(0), int64(0), int64(0), 0.0, 0.0)
 			f.Add(at, fresh, int64(0), int64(0), int64(5), 0.0, 0.0)
 			f.Add(at, fresh, int64(0), int64(0), int64(math.MaxInt64), 1.0, 0.0)
 		}
@@ -366,7 +378,7 @@ func FuzzDeadlines(f *testing.F) {
 			t.Errorf("for ever ends at %d", expires)
 		case p.Sliding > 0 && freshUntil != 0 && expires > freshUntil:
 			t.Errorf("slides to %d, beyond its cap %d", expires, freshUntil)
-		case p.Sliding == 0 && freshUntil > expires:
+		case p.Sliding == 0 && freshUntil != 0 && freshUntil > expires:
 			t.Errorf("fresh until %d, but gone at %d", freshUntil, expires)
 		case p.Sliding == 0 && freshUntil != 0 && freshUntil != ttl.End && expires != ttl.End:
 			if p.Revalidating(expires, freshUntil) || p.Rescuing(expires, freshUntil) {
