@@ -131,7 +131,7 @@ type Token [16]byte
 // Scaling Memcache at Facebook, NSDI 2013, section 3.2.1.)
 type Leaser[K comparable, V any] interface {
 	// Lease looks keys[i] up and sets into[i] to what it found; where nothing is stored, leased or held, it takes
-	// a lease on the key. Keys are distinct.
+	// a lease on the key. Keys are distinct. Where it returns an error, into still says what was granted.
 	Lease(ctx context.Context, keys []K, terms LeaseTerms, into []Lease[V]) error
 
 	// Fill ends each lease, storing the entry if the lease still stands and the Fill says Store.
@@ -205,8 +205,9 @@ type Settlement[K comparable, V any] struct {
 
 // BatchLoader is a Loader that reads many keys at once. See [LoadManyFunc].
 type BatchLoader[K comparable, V any] interface {
-	// LoadMany sets into[i] to what the source has under keys[i], its Err to ErrNotFound where it has nothing.
-	// Keys are distinct. An error means that nothing was loaded. It may keep neither slice.
+	// LoadMany sets into[i], as a whole, to what the source has under keys[i], its Err to ErrNotFound where it has
+	// nothing. What it leaves unset is an error for that key. Keys are distinct. An error means that nothing was
+	// loaded. It may keep neither slice.
 	LoadMany(ctx context.Context, keys []K, into []Loaded[V]) error
 }
 

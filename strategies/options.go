@@ -192,3 +192,11 @@ func WithSettleTimeout(d time.Duration) WriteOption {
 	}
 	return writeOption(func(c *writeConfig) { c.settleTimeout = d })
 }
+
+// WithCopyLeft makes [WriteAround] the classic form: a write goes to the source and the cached copy stays as it is
+// until it expires or is evicted. It saves the hold and the drop. It gives up that a read never returns to the past:
+// after Set and Delete, Get returns the old value for as long as the policy lets it live. No other strategy takes
+// it.
+func WithCopyLeft() WriteOption {
+	return writeOption(func(c *writeConfig) { c.leaveCopy = true })
+}

@@ -1,0 +1,227 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tarncache/tarn"
+)
+
+// getMany is get for many keys: one batch read of the store, then as few loads as sharing and the bound on a batch
+// allow. Results go by index; keys may come twice.
+func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result[V], loader tarn.Loader[K, V]) error {
+	if err := sameLength(len(keys), len(into)); err != nil || len(keys) == 0 {
+		return err
+	}
+	lookups := make([]tarn.Lookup[V], len(keys))
+	if err := r.lookup(ctx, keys, lookups); err != nil {
+		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
+			return tarn.ErrClosed
+		}
+		r.storeFailed(ctx, err, len(keys))
+		if loader == nil {
+			return err
+		}
+		clear(lookups)
+	}
+	if r.attentive.Load() {
+		return r.lookMany(ctx, keys, lookups, into, loader)
+	}
+	var rest []int
+	for i := range lookups {
+		if e := &lookups[i].Entry; lookups[i].Found && !e.Stale {
+			into[i].Value, into[i].Err = answer(*e)
+			continue
+		}
+		rest = append(rest, i)
+	}
+	if len(rest) > 0 {
+		r.missMany(ctx, keys, lookups, into, rest, loader)
+	}
+	return nil
+}
+
+// lookup reads the keys from the store.
+func (r *reader[K, V]) lookup(ctx context.Context, keys []K, lookups []tarn.Lookup[V]) error {
+	if r.batch != nil {
+		return r.batch.GetMany(ctx, keys, lookups)
+	}
+	for i, key := range keys {
+		var err error
+		if lookups[i].Entry, lookups[i].Found, err = r.store.Get(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookMany is getMany for a reader whose hits bring more with them than their answers.
+func (r *reader[K, V]) lookMany(
+	ctx context.Context, keys []K, lookups []tarn.Lookup[V], into []tarn.Result[V], loader tarn.Loader[K, V],
+) error {
+	if r.closed.Load() {
+		return tarn.ErrClosed
+	}
+	var rest []int
+	for i := range lookups {
+		e := lookups[i].Entry
+		if !lookups[i].Found || e.Stale {
+			rest = append(rest, i)
+			continue
+		}
+		r.used(ctx, keys[i], loader, e)
+		into[i].Value, into[i].Err = answer(e)
+	}
+	if len(rest) > 0 {
+		r.missMany(ctx, keys, lookups, into, rest, loader)
+	}
+	return nil
+}
+
+// missMany answers the keys, by their indexes in rest, for which the store had nothing fresh.
+func (r *reader[K, V]) missMany(
+	ctx context.Context, keys []K, lookups []tarn.Lookup[V], into []tarn.Result[V], rest []int, loader tarn.Loader[K, V],
+) {
+	var load []int
+	for _, i := range rest {
+		e, found := lookups[i].Entry, lookups[i].Found
+		switch {
+		case found && r.config.policy.Revalidating(r.clock.Now(), e.Fresh):
+			r.note(ctx, tarn.EventStaleHit, keys[i])
+			if loader != nil {
+				r.refresh(ctx, keys[i], loader, false)
+			}
+			into[i].Value, into[i].Err = answer(e)
+			continue
+		case loader == nil:
+			into[i] = tarn.Result[V]{Err: tarn.ErrNotFound}
+		default:
+			load = append(load, i)
+		}
+		r.note(ctx, tarn.EventMiss, keys[i])
+	}
+	if len(load) == 0 {
+		return
+	}
+	r.loadBatch(ctx, keys, into, load, loader)
+	for _, i := range load {
+		if e := lookups[i].Entry; lookups[i].Found && r.rescues(ctx, e, into[i].Err) {
+			r.note(ctx, tarn.EventStaleHit, keys[i])
+			into[i].Value, into[i].Err = answer(e)
+		}
+	}
+}
+
+// loadBatch is load for the keys at the indexes in which.
+func (r *reader[K, V]) loadBatch(
+	ctx context.Context, keys []K, into []tarn.Result[V], which []int, loader tarn.Loader[K, V],
+) {
+	if err := ctx.Err(); err != nil {
+		for _, i := range which {
+			into[i] = tarn.Result[V]{Err: err}
+		}
+		return
+	}
+	first := make(map[K]int, len(which))
+	distinct := make([]int, 0, len(which))
+	for _, i := range which {
+		if _, twice := first[keys[i]]; !twice {
+			first[keys[i]] = i
+			distinct = append(distinct, i)
+		}
+	}
+	for i, f := range r.boardBatch(ctx, keys, distinct, loader) {
+		into[distinct[i]] = r.await(ctx, f)
+	}
+	for _, i := range which {
+		if at, ok := first[keys[i]]; ok {
+			into[i] = into[at]
+		}
+	}
+}
+
+// await waits for a flight, or for ctx. A nil flight is one that cannot be waited for.
+func (r *reader[K, V]) await(ctx context.Context, f *flight[K, V]) tarn.Result[V] {
+	if f == nil {
+		return tarn.Result[V]{Err: tarn.ErrRecursive}
+	}
+	if n := nestOf(ctx); n != nil {
+		if !n.wait(f.load) {
+			r.flights.leave(f)
+			return tarn.Result[V]{Err: tarn.ErrRecursive}
+		}
+		defer n.awake(f.load)
+	}
+	select {
+	case <-f.done:
+		return tarn.Result[V]{Value: f.value, Err: f.err}
+	case <-ctx.Done():
+		r.flights.leave(f)
+		return tarn.Result[V]{Err: ctx.Err()}
+	}
+}
+
+// boardBatch finds a flight for each of the distinct keys at the indexes in which, and starts the new ones as one
+// load. A flight is nil if the load of its key would wait for itself.
+func (r *reader[K, V]) boardBatch(
+	ctx context.Context, keys []K, which []int, loader tarn.Loader[K, V],
+) []*flight[K, V] {
+	seats := make([]*flight[K, V], len(which))
+	together := r.newLoad(ctx, loader)
+	var asked []int
+	n := nestOf(ctx)
+	for i, at := range which {
+		key := keys[at]
+		switch {
+		case n != nil && n.within(r, key):
+		case key != key:
+			seats[i] = r.newLoad(ctx, loader).flight(key)
+			seats[i].load.start()
+		default:
+			var how boarding
+			seats[i], how = r.flights.board(key, r.maker(ctx, loader, together, key))
+			if how == asking {
+				asked = append(asked, i)
+			}
+		}
+	}
+	r.ask(ctx, seats, asked, func(key K) maker[K, V] { return r.maker(ctx, loader, together, key) })
+	if len(together.flights) > 0 {
+		together.start()
+	} else {
+		together.cancel()
+	}
+	return seats
+}
+
+// maker makes the flight of one key: as part of the load together if it takes off at once, as a load of its own if
+// it waits for another to land.
+func (r *reader[K, V]) maker(ctx context.Context, loader tarn.Loader[K, V], together *load[K, V], key K) maker[K, V] {
+	return func(next bool) *flight[K, V] {
+		if next {
+			return r.newLoad(ctx, loader).flight(key)
+		}
+		return together.flight(key)
+	}
+}
+
+// ask asks the store in one call whether the leases of the flights stand that board answered asking for, and
+// replaces those flights by ones that may be shared.
+func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []int, maker func(key K) maker[K, V]) {
+	if len(asked) == 0 {
+		return
+	}
+	keys := make([]K, len(asked))
+	tokens := make([]tarn.Token, len(asked))
+	for n, i := range asked {
+		keys[n], tokens[n] = seats[i].key, seats[i].token
+	}
+	stands := make([]bool, len(asked))
+	if err := r.leaser.Stands(ctx, keys, tokens, stands); err != nil {
+		r.storeFailed(ctx, err, len(keys))
+		clear(stands)
+	}
+	for n, i := range asked {
+		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], maker(keys[n]))
+	}
+}

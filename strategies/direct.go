@@ -1,0 +1,84 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// writable returns the error that keeps an operation from changing the cache, if there is one. able says whether
+// the store offers it.
+func (r *reader[K, V]) writable(ctx context.Context, op string, able bool) error {
+	switch {
+	case r.closed.Load():
+		return tarn.ErrClosed
+	case !able:
+		return fmt.Errorf("tarn: %s: the store cannot: %w", op, errors.ErrUnsupported)
+	}
+	return ctx.Err()
+}
+
+// set stores a value that the application brought.
+func (r *reader[K, V]) set(ctx context.Context, key K, value V, policy ttl.Policy) error {
+	if err := r.writable(ctx, "set", true); err != nil {
+		return err
+	}
+	return r.store.Set(ctx, key, r.positive(value, policy))
+}
+
+// delete invalidates key.
+func (r *reader[K, V]) delete(ctx context.Context, key K) error {
+	if err := r.writable(ctx, "delete", true); err != nil {
+		return err
+	}
+	return r.store.Delete(ctx, key)
+}
+
+func (r *reader[K, V]) setMany(ctx context.Context, keys []K, values []V) error {
+	if err := sameLength(len(keys), len(values)); err != nil {
+		return err
+	}
+	if err := r.writable(ctx, "set", true); err != nil {
+		return err
+	}
+	if r.batch == nil {
+		return eachOf(len(keys), func(i int) error { return r.set(ctx, keys[i], values[i], r.config.policy) })
+	}
+	entries := make([]tarn.Entry[V], len(values))
+	for i, v := range values {
+		entries[i] = r.positive(v, r.config.policy)
+	}
+	return r.batch.SetMany(ctx, keys, entries)
+}
+
+func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
+	if err := r.writable(ctx, "delete", true); err != nil {
+		return err
+	}
+	if r.batch == nil {
+		return eachOf(len(keys), func(i int) error { return r.delete(ctx, keys[i]) })
+	}
+	return r.batch.DeleteMany(ctx, keys)
+}
+
+// manyReader answers many keys; see tarn.BatchCache.
+type manyReader[K comparable, V any] func(ctx context.Context, keys []K, into []tarn.Result[V]) error
+
+// manyOf returns how to read many keys of c: in one call if c can, and otherwise one after the other.
+func manyOf[K comparable, V any](c tarn.Cache[K, V]) manyReader[K, V] {
+	if many, ok := tarn.As[tarn.BatchCache[K, V]](c); ok {
+		return many.GetMany
+	}
+	return func(ctx context.Context, keys []K, into []tarn.Result[V]) error {
+		if err := sameLength(len(keys), len(into)); err != nil {
+			return err
+		}
+		for i, key := range keys {
+			into[i].Value, into[i].Err = c.Get(ctx, key)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,251 @@
+package strategies
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tarncache/tarn"
+)
+
+// flight is one load of one key on its way to whoever may share it.
+//
+// A caller may share a load only if it can tell, after it began itself, that the key has not changed since the
+// load looked at it. Otherwise it would be handed a value older than a write that was acknowledged before it asked:
+//
+//	first caller       writer               second caller
+//	look: miss
+//	load: old value
+//	                   write the source
+//	                   invalidate
+//	                                        Get begins: miss
+//	                                        share the load: old value
+//
+// So there is a proof for each who joins: the load has yet to look at the key, or its lease still stands. Whoever
+// has none waits for the next flight, which takes off when this one has landed, looks at the key anew, and
+// takes along all who came meanwhile.
+type flight[K comparable, V any] struct {
+	key  K
+	load *load[K, V]
+	done chan struct{} // closed when value and err are final
+
+	// Protected by flights.mu.
+	looked  bool       // the key is being looked at, or was: who comes now needs a proof
+	token   tarn.Token // the lease to ask about; zero: none, so there is no proof
+	mine    bool       // token is this flight's own lease
+	waiters int
+	left    bool // the last waiter has left: the load is cancelled, nobody may join
+	landed  bool
+
+	value V
+	err   error
+}
+
+// flights are the loads of a reader: of each key at most one that runs and one that waits to begin.
+type flights[K comparable, V any] struct {
+	mu    sync.Mutex // protects slots, the fields of flights that say so, and loads
+	slots map[K]*slot[K, V]
+	loads map[*load[K, V]]struct{} // running, also those whose flights have landed
+	idle  chan struct{}            // made by Close; closed when the last load has ended
+}
+
+type slot[K comparable, V any] struct {
+	running *flight[K, V]
+	next    *flight[K, V] // nil: nobody waits for one
+}
+
+// boarding says what a caller found at the gate.
+type boarding uint8
+
+const (
+	boarded boarding = iota // it has a seat on the flight
+	created                 // the flight is new, and the caller is to start it
+	asking                  // it may have a seat if the flight's lease still stands
+)
+
+// maker makes a flight with one waiter. next says that it waits for another one to land, which then starts it.
+type maker[K comparable, V any] func(next bool) *flight[K, V]
+
+// board finds a seat on a flight of key, or makes a new one.
+func (t *flights[K, V]) board(key K, newFlight maker[K, V]) (*flight[K, V], boarding) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.slots[key]
+	if s == nil {
+		f := newFlight(false)
+		t.slots[key] = &slot[K, V]{running: f}
+		return f, created
+	}
+	switch f := s.running; {
+	case f.left: // it is being cancelled
+	case !f.looked:
+		f.waiters++
+		return f, boarded
+	case f.token != (tarn.Token{}) && s.next == nil:
+		return f, asking
+	}
+	return t.boardNext(s, newFlight), boarded
+}
+
+// boardEmpty makes a flight that nobody waits for, unless there is one of key.
+func (t *flights[K, V]) boardEmpty(key K, newFlight maker[K, V]) *flight[K, V] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if key != key || t.slots[key] != nil {
+		return nil
+	}
+	f := newFlight(false)
+	t.slots[key] = &slot[K, V]{running: f}
+	return f
+}
+
+// boardNext finds a seat on the flight after the running one.
+func (t *flights[K, V]) boardNext(s *slot[K, V], newFlight maker[K, V]) *flight[K, V] {
+	if s.next == nil {
+		s.next = newFlight(true)
+		s.next.load.after = s.running.load
+	} else {
+		s.next.waiters++
+	}
+	return s.next
+}
+
+// boardAsked goes on where board said asking: stands is what the store answered about f's lease.
+func (t *flights[K, V]) boardAsked(f *flight[K, V], stands bool, newFlight maker[K, V]) (*flight[K, V], boarding) {
+	t.mu.Lock()
+	if stands && !f.left {
+		// It may have landed by now. What it brought is right for this caller all the same: the key had not
+		// changed when the caller looked.
+		f.waiters++
+		t.mu.Unlock()
+		return f, boarded
+	}
+	s := t.slots[f.key]
+	if s != nil && s.running == f {
+		defer t.mu.Unlock()
+		return t.boardNext(s, newFlight), boarded
+	}
+	t.mu.Unlock()
+	// Another took off meanwhile. It has begun after this caller did, but may have looked before its own Get.
+	return t.boardAny(f.key, newFlight)
+}
+
+// boardAny is board for a caller who does not want to ask again: where it would have to, it takes the next flight.
+func (t *flights[K, V]) boardAny(key K, newFlight maker[K, V]) (*flight[K, V], boarding) {
+	f, how := t.board(key, newFlight)
+	if how != asking {
+		return f, how
+	}
+	return t.boardAsked(f, false, newFlight)
+}
+
+// leave gives a seat back. The last to leave cancels the load.
+func (t *flights[K, V]) leave(f *flight[K, V]) {
+	t.mu.Lock()
+	f.waiters--
+	if f.waiters > 0 || f.landed {
+		t.mu.Unlock()
+		return
+	}
+	f.left = true
+	s := t.slots[f.key]
+	if s != nil && s.next == f { // it never took off
+		s.next = nil
+		t.mu.Unlock()
+		f.load.cancel()
+		return
+	}
+	f.load.live--
+	last := f.load.live == 0
+	t.mu.Unlock()
+	if last {
+		f.load.cancel()
+	}
+}
+
+// land makes a flight's result known, once, and returns the flight that takes off next, if there is one.
+func (t *flights[K, V]) land(f *flight[K, V], v V, err error) (next *flight[K, V]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.landed {
+		return nil
+	}
+	f.landed, f.value, f.err = true, v, err
+	close(f.done)
+	if !f.left {
+		f.load.live--
+	}
+	s := t.slots[f.key]
+	if s == nil || s.running != f {
+		return nil
+	}
+	if s.running, s.next = s.next, nil; s.running == nil {
+		delete(t.slots, f.key)
+	}
+	return s.running
+}
+
+// look marks flights as looking at their keys: from now on, whoever joins needs a proof.
+func (t *flights[K, V]) look(fs []*flight[K, V]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range fs {
+		f.looked = true
+	}
+}
+
+// found tells what a look found.
+func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, f := range fs {
+		f.token, f.mine = leases[i].Token, leases[i].State == tarn.Granted
+	}
+}
+
+// begin registers a load, unless the reader is closed.
+func (t *flights[K, V]) begin(l *load[K, V]) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle != nil {
+		return false
+	}
+	t.loads[l] = struct{}{}
+	return true
+}
+
+// end takes a load off the register.
+func (t *flights[K, V]) end(l *load[K, V]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.loads, l)
+	if t.idle != nil && len(t.loads) == 0 {
+		close(t.idle)
+	}
+}
+
+// close cancels what runs, lets nothing new begin, and waits until all has ended or ctx is done.
+func (t *flights[K, V]) close(ctx context.Context) error {
+	t.mu.Lock()
+	first := t.idle == nil
+	if first {
+		t.idle = make(chan struct{})
+		if len(t.loads) == 0 {
+			close(t.idle)
+		}
+	}
+	var cancels []context.CancelFunc
+	for l := range t.loads {
+		cancels = append(cancels, l.cancel)
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	for _, cancel := range cancels {
+		cancel()
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

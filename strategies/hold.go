@@ -1,0 +1,92 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// hold is a reader's Hold: the keys, and the tokens under which the store holds them.
+type hold[K comparable, V any] struct {
+	reader *reader[K, V]
+	keys   []K
+	tokens []tarn.Token // nil: nothing is held, by WithoutHolds
+	until  ttl.Time     // the earliest instant at which the store may end the hold by itself
+}
+
+// hold holds keys in the store while their source is written.
+func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error) {
+	if r.closed.Load() {
+		return nil, tarn.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	h := &hold[K, V]{reader: r, keys: keys}
+	if r.config.withoutHolds {
+		return h, nil
+	}
+	h.tokens = make([]tarn.Token, len(keys))
+	h.until = r.clock.Now().Add(r.config.holdLife) // before it is sent: the store's count begins later
+	if err := r.holder.Hold(ctx, keys, r.config.holdLife, h.tokens); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Settle tells the store what became of the keys.
+//
+// If that fails, the write may be acknowledged all the same while the hold, by this process's own clock, cannot have
+// run out before the source was written: then the hold stood at that instant, nothing older was stored since, and
+// its end leaves an empty key behind.
+func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+	r := h.reader
+	if err := sameLength(len(h.keys), len(outcomes)); err != nil {
+		return err
+	}
+	stood := h.tokens != nil && r.clock.Now() < h.until
+	err := h.settle(ctx, outcomes)
+	if err == nil {
+		return nil
+	}
+	r.storeFailed(ctx, err, len(h.keys))
+	if stood && !errors.Is(err, tarn.ErrClosed) {
+		return nil
+	}
+	r.config.observe(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: len(h.keys), Err: err})
+	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+}
+
+func (h *hold[K, V]) settle(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+	r := h.reader
+	if h.tokens == nil {
+		return eachOf(len(h.keys), func(i int) error {
+			if e, ok := r.outcome(outcomes[i]); ok {
+				return r.store.Set(ctx, h.keys[i], e)
+			}
+			return r.store.Delete(ctx, h.keys[i])
+		})
+	}
+	settlements := make([]tarn.Settlement[K, V], len(h.keys))
+	for i, key := range h.keys {
+		s := &settlements[i]
+		s.Key, s.Token = key, h.tokens[i]
+		s.Entry, s.Store = r.outcome(outcomes[i])
+	}
+	return r.holder.Settle(ctx, settlements)
+}
+
+// outcome makes an entry of what a write did, if there is one to store.
+func (r *reader[K, V]) outcome(o tarn.Outcome[V]) (tarn.Entry[V], bool) {
+	switch o.Kind {
+	case tarn.Stored:
+		return r.positive(o.Value, r.config.policy), true
+	case tarn.Removed:
+		return r.negative(r.config.policy)
+	default:
+		return tarn.Entry[V]{}, false
+	}
+}

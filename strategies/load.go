@@ -1,0 +1,387 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tarncache/tarn"
+)
+
+// loadsAtOnce is how many keys of one batch are loaded at once where the loader takes one at a time.
+const loadsAtOnce = 16
+
+// errNoAnswer is what a key gets for which a BatchLoader gave no answer.
+var errNoAnswer = errors.New("tarn: load: LoadMany left a key without an answer")
+
+// load is one journey to the source, for one flight or a batch of them. It runs on a goroutine and a context of
+// its own: the values of its first caller's context, a time limit, and cancelled when its last caller has left.
+type load[K comparable, V any] struct {
+	reader  *reader[K, V]
+	loader  tarn.Loader[K, V]
+	flights []*flight[K, V]
+
+	early      bool // reload although the stored entry is fresh
+	background bool // no caller waits
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	nest   nest
+
+	live  int         // flights that have not landed and have waiters; protected by flights.mu
+	after *load[K, V] // what has to end before this one takes off; protected by flights.mu
+}
+
+// newLoad returns a load that can make flights and then be started. ctx is its first caller's.
+func (r *reader[K, V]) newLoad(ctx context.Context, loader tarn.Loader[K, V]) *load[K, V] {
+	l := &load[K, V]{reader: r, loader: loader}
+	l.nest.parent = nestOf(ctx)
+	l.nest.load = l
+	detached := context.WithoutCancel(ctx)
+	if r.config.loadContext != nil {
+		detached = context.WithoutCancel(r.config.loadContext(detached))
+	}
+	l.ctx, l.cancel = context.WithCancel(context.WithValue(detached, nestKey{}, &l.nest))
+	return l
+}
+
+// flight adds a flight for key with one waiter. The caller holds flights.mu, or the flight is not in the table.
+func (l *load[K, V]) flight(key K) *flight[K, V] {
+	f := &flight[K, V]{key: key, load: l, done: make(chan struct{}), waiters: 1}
+	l.flights = append(l.flights, f)
+	l.live++
+	return f
+}
+
+// start runs the load. Flights are complete.
+func (l *load[K, V]) start() {
+	if !l.reader.flights.begin(l) {
+		l.fail(tarn.ErrClosed)
+		l.cancel()
+		l.unburden()
+		return
+	}
+	go l.run()
+}
+
+func (l *load[K, V]) run() {
+	var stop context.CancelFunc
+	l.ctx, stop = context.WithTimeout(l.ctx, l.reader.config.loadTimeout)
+	limit := time.AfterFunc(l.reader.config.loadTimeout, l.expire)
+	defer func() {
+		l.rescue(recover())
+		l.fail(&tarn.PanicError{}) // all have landed, unless a function called Goexit
+		limit.Stop()
+		stop()
+		l.cancel()
+		l.nest.end()
+		l.unburden()
+		l.reader.flights.end(l)
+	}()
+	left := l.look()
+	if len(left) == 0 {
+		return
+	}
+	if many, ok := tarn.As[tarn.BatchLoader[K, V]](l.loader); ok && len(left) > 1 {
+		l.withPlace(left, func() { l.loadMany(many, left) })
+		return
+	}
+	l.loadEach(left)
+}
+
+// unburden gives the place among the background loads back.
+func (l *load[K, V]) unburden() {
+	if l.background {
+		l.reader.refreshing.Add(-1)
+	}
+}
+
+// rescue is for panics of the store or the observer, which no caller could see: those who wait are told.
+func (l *load[K, V]) rescue(v any) {
+	if v == nil {
+		return
+	}
+	l.fail(&tarn.PanicError{Value: v, Stack: debug.Stack()})
+}
+
+// expire gives up on a load that is above its time limit, so that a loader that ignores its context hangs nobody.
+// The loader may still run then, beside the next load of its key.
+func (l *load[K, V]) expire() {
+	l.cancel()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), defaultSettleTimeout)
+	defer cancel()
+	l.release(ctx, l.flights)
+	l.fail(tarn.ErrLoadTimeout)
+}
+
+// fail lands all flights that have not landed with err.
+func (l *load[K, V]) fail(err error) {
+	var zero V
+	for _, f := range l.flights {
+		l.land(f, zero, err)
+	}
+}
+
+// land makes a result known and starts the flight that waited for this one to end.
+func (l *load[K, V]) land(f *flight[K, V], v V, err error) {
+	if next := l.reader.flights.land(f, v, err); next != nil {
+		next.load.start()
+	}
+}
+
+// look asks the store about the keys and takes leases. It lands the flights whose keys have been stored meanwhile,
+// and returns the others.
+func (l *load[K, V]) look() []*flight[K, V] {
+	r := l.reader
+	if r.leaser == nil || l.flights[0].key != l.flights[0].key {
+		return l.flights // blind fills, or NaN, which nothing can be stored under
+	}
+	r.flights.look(l.flights)
+	keys := make([]K, len(l.flights))
+	for i, f := range l.flights {
+		keys[i] = f.key
+	}
+	leases := make([]tarn.Lease[V], len(keys))
+	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: r.refreshes}
+	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
+		r.storeFailed(l.ctx, err, len(keys)) // what has no lease is loaded and not stored
+	}
+	r.flights.found(l.flights, leases)
+	left := make([]*flight[K, V], 0, len(l.flights))
+	for i, f := range l.flights {
+		if !leases[i].Found || leases[i].Entry.Stale || l.early {
+			left = append(left, f)
+			continue
+		}
+		l.release(l.ctx, l.flights[i:i+1])
+		v, err := answer(leases[i].Entry)
+		l.land(f, v, err)
+	}
+	return left
+}
+
+// withPlace runs f when the bound on loads has a place for it. A load within a load does not wait for one.
+func (l *load[K, V]) withPlace(fs []*flight[K, V], f func()) {
+	places := l.reader.places
+	if places == nil || l.nest.parent != nil {
+		f()
+		return
+	}
+	if err := places.Acquire(l.ctx, 1); err != nil {
+		l.deliver(fs, failed[V](len(fs), err))
+		return
+	}
+	defer places.Release(1)
+	f()
+}
+
+// loadEach loads the keys one by one, several at once.
+func (l *load[K, V]) loadEach(fs []*flight[K, V]) {
+	if len(fs) == 1 {
+		l.withPlace(fs, func() { l.loadOne(fs) })
+		return
+	}
+	var all sync.WaitGroup
+	room := make(chan struct{}, loadsAtOnce)
+	for i := range fs {
+		room <- struct{}{}
+		all.Go(func() {
+			defer func() {
+				l.rescue(recover())
+				<-room
+			}()
+			l.withPlace(fs[i:i+1], func() { l.loadOne(fs[i : i+1]) })
+		})
+	}
+	all.Wait()
+}
+
+// loadOne loads the key of the one flight in fs.
+func (l *load[K, V]) loadOne(fs []*flight[K, V]) {
+	l.contain(fs, func(into []tarn.Loaded[V]) {
+		key := fs[0].key
+		if chooser, ok := tarn.As[tarn.EntryLoader[K, V]](l.loader); ok {
+			got, err := chooser.LoadEntry(l.ctx, key)
+			got.Err = err
+			into[0] = got
+			return
+		}
+		v, err := l.loader.Load(l.ctx, key)
+		into[0] = tarn.Loaded[V]{Value: v, Err: err}
+	})
+}
+
+// loadMany loads the keys with as few calls as the bound on a batch allows.
+func (l *load[K, V]) loadMany(many tarn.BatchLoader[K, V], fs []*flight[K, V]) {
+	for len(fs) > 0 {
+		n := min(len(fs), l.reader.config.maxBatch)
+		part := fs[:n]
+		fs = fs[n:]
+		l.contain(part, func(into []tarn.Loaded[V]) {
+			keys := make([]K, n)
+			for i, f := range part {
+				keys[i] = f.key
+				into[i].Err = errNoAnswer
+			}
+			if err := many.LoadMany(l.ctx, keys, into); err != nil {
+				copy(into, failed[V](n, err))
+			}
+		})
+	}
+}
+
+// contain runs a call to the source and delivers its results, also if it panics or ends its goroutine.
+func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V])) {
+	into := make([]tarn.Loaded[V], len(fs))
+	start := time.Now()
+	returned := false
+	defer func() {
+		if !returned {
+			v := recover()
+			p := &tarn.PanicError{Value: v}
+			if v != nil {
+				p.Stack = debug.Stack()
+			}
+			into = failed[V](len(fs), p)
+		}
+		l.loaded(into, time.Since(start))
+		l.deliver(fs, into)
+	}()
+	call(into)
+	returned = true
+}
+
+// loaded tells the observer, and learns what a load costs.
+func (l *load[K, V]) loaded(results []tarn.Loaded[V], took time.Duration) {
+	r := l.reader
+	r.cost.add(took)
+	if r.config.observer == nil {
+		return
+	}
+	answered := 0
+	var err error
+	for _, res := range results {
+		if res.Err == nil || errors.Is(res.Err, tarn.ErrNotFound) {
+			answered++
+		} else if err == nil {
+			err = res.Err
+		}
+	}
+	if answered > 0 {
+		r.config.observe(l.ctx, tarn.Event{Kind: tarn.EventLoaded, N: answered, Duration: took})
+	}
+	if n := len(results) - answered; n > 0 {
+		r.config.observe(l.ctx, tarn.Event{Kind: tarn.EventLoadFailed, N: n, Duration: took, Err: err})
+	}
+}
+
+// deliver stores what may be stored and lands the flights.
+func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
+	l.fill(fs, results)
+	var zero V
+	for i, f := range fs {
+		switch res := results[i]; {
+		case res.Err == nil:
+			l.land(f, res.Value, nil)
+		case errors.Is(res.Err, tarn.ErrNotFound):
+			l.land(f, zero, tarn.ErrNotFound)
+		default:
+			l.land(f, zero, l.explain(res.Err))
+		}
+	}
+}
+
+// explain says that an error came from a load, and why it was cancelled if the cache did that.
+func (l *load[K, V]) explain(err error) error {
+	switch l.ctx.Err() {
+	case context.Canceled:
+		if l.reader.closed.Load() && errors.Is(err, context.Canceled) {
+			return tarn.ErrClosed
+		}
+	case context.DeadlineExceeded:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return tarn.ErrLoadTimeout
+		}
+	}
+	var p *tarn.PanicError
+	if errors.As(err, &p) {
+		return err
+	}
+	return fmt.Errorf("tarn: load: %w", err)
+}
+
+// fill stores the results whose leases stand, and gives the other leases back.
+func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
+	r := l.reader
+	fills := make([]tarn.Fill[K, V], 0, len(fs))
+	stores := 0
+	for i, f := range fs {
+		if r.leaser != nil && !f.mine {
+			continue
+		}
+		e, ok, err := r.entry(&results[i])
+		if err != nil {
+			results[i] = tarn.Loaded[V]{Err: err}
+		}
+		if ok {
+			stores++
+		}
+		fills = append(fills, tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e})
+	}
+	if len(fills) == 0 {
+		return
+	}
+	ctx, cancel := l.afterwards()
+	defer cancel()
+	if err := r.fill(ctx, fills); err != nil {
+		r.storeFailed(ctx, err, len(fills))
+		return
+	}
+	for i := range fills {
+		if fills[i].Stored {
+			stores--
+		}
+	}
+	if stores > 0 {
+		r.config.observe(ctx, tarn.Event{Kind: tarn.EventFillDropped, N: stores})
+	}
+}
+
+// release gives leases back without storing anything.
+func (l *load[K, V]) release(ctx context.Context, fs []*flight[K, V]) {
+	fills := make([]tarn.Fill[K, V], 0, len(fs))
+	l.reader.flights.mu.Lock()
+	for _, f := range fs {
+		if f.mine && !f.landed {
+			fills = append(fills, tarn.Fill[K, V]{Key: f.key, Token: f.token})
+		}
+	}
+	l.reader.flights.mu.Unlock()
+	if len(fills) == 0 {
+		return
+	}
+	if err := l.reader.fill(ctx, fills); err != nil {
+		l.reader.storeFailed(ctx, err, len(fills))
+	}
+}
+
+// afterwards is the context for what is done with a load's result: the load's own while it lasts, and a short one
+// if it was cancelled.
+func (l *load[K, V]) afterwards() (context.Context, context.CancelFunc) {
+	if l.ctx.Err() == nil {
+		return l.ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(l.ctx), defaultSettleTimeout)
+}
+
+// failed is n results of one error.
+func failed[V any](n int, err error) []tarn.Loaded[V] {
+	into := make([]tarn.Loaded[V], n)
+	for i := range into {
+		into[i].Err = err
+	}
+	return into
+}

@@ -1,0 +1,163 @@
+package strategies
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// LookAsideCache is a cache that the application fills. Make one with [LookAside].
+type LookAsideCache[K comparable, V any] struct {
+	reader *reader[K, V]
+	adder  tarn.Adder[K, V]   // nil: the store has none
+	touch  tarn.Toucher[K, V] // nil: the store has none
+}
+
+// LookAside returns a Cache that the application fills: it asks the cache, on a miss reads its source, and stores
+// what it found. [LookAsideCache.Fetch] does the three in one call, and is the only way of them that no concurrent
+// write can make stale. Choose it when different callers load a key in different ways, or when a write is a
+// transaction over many keys.
+//
+// Writes go to the source inside [LookAsideCache.Update]; or the application writes the source by itself and then
+// Deletes the key.
+//
+// If the store is no [tarn.Leaser] and [tarn.Holder], a table in this cache stands in: then what is promised of
+// concurrent writes reaches as far as everybody goes through this one cache.
+//
+// LookAside panics if store is nil, or if the policy is Sliding and the store no [tarn.Toucher]. Close ends the
+// loads; the store is its maker's to close.
+func LookAside[K comparable, V any](store tarn.Store[K, V], opts ...ReadOption) *LookAsideCache[K, V] {
+	c := &LookAsideCache[K, V]{reader: newReader("LookAside", store, opts)}
+	c.adder, _ = tarn.As[tarn.Adder[K, V]](c.reader.store)
+	c.touch, _ = tarn.As[tarn.Toucher[K, V]](c.reader.store)
+	return c
+}
+
+// Get returns the value of key, or [tarn.ErrNotFound] if the cache does not have it or remembers its absence. A
+// failing store is another error.
+func (c *LookAsideCache[K, V]) Get(ctx context.Context, key K) (V, error) {
+	return c.reader.get(ctx, key, nil)
+}
+
+// Set stores a value, which is as old as the caller made it: a value read from the source before another's write
+// and set after it is stale. Fetch avoids that. While the key's source is being written, Set returns
+// [tarn.ErrHeld].
+func (c *LookAsideCache[K, V]) Set(ctx context.Context, key K, value V) error {
+	return c.reader.set(ctx, key, value, c.reader.config.policy)
+}
+
+// SetFor is Set with a policy for this value: its Fresh, Sliding, Jitter and windows set the deadlines. What
+// happens on later reads of a stale value remains as the cache's own policy says. A policy that makes no sense is an
+// error.
+func (c *LookAsideCache[K, V]) SetFor(ctx context.Context, key K, value V, policy ttl.Policy) error {
+	if err := policy.Validate(); err != nil {
+		return fmt.Errorf("tarn: set: %w", err)
+	}
+	return c.reader.set(ctx, key, value, policy)
+}
+
+// Add stores a value if the cache has none under key and nobody is writing the key's source, and reports whether it
+// did. A remembered absence counts as a value. If the store cannot add, the error is [errors.ErrUnsupported].
+func (c *LookAsideCache[K, V]) Add(ctx context.Context, key K, value V) (bool, error) {
+	if err := c.reader.writable(ctx, "add", c.adder != nil); err != nil {
+		return false, err
+	}
+	return c.adder.Add(ctx, key, c.reader.positive(value, c.reader.config.policy))
+}
+
+// Touch gives what is stored under key a new life, as if it were set now, and reports whether there was anything. If
+// the store cannot, the error is [errors.ErrUnsupported].
+func (c *LookAsideCache[K, V]) Touch(ctx context.Context, key K) (bool, error) {
+	if err := c.reader.writable(ctx, "touch", c.touch != nil); err != nil {
+		return false, err
+	}
+	var none V
+	return c.touch.Touch(ctx, key, c.reader.positive(none, c.reader.config.policy).Expires)
+}
+
+// Delete removes key from the cache. Call it after the source was written by other means than Update. No Fetch that
+// runs meanwhile brings the old value back.
+func (c *LookAsideCache[K, V]) Delete(ctx context.Context, key K) error {
+	return c.reader.delete(ctx, key)
+}
+
+// Fetch returns the value of key from the cache, or else loads it with loader and stores it, unless a write came
+// between. Callers share loads as with [ReadThrough]: of those that share one, the first one's loader runs.
+func (c *LookAsideCache[K, V]) Fetch(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+	if loader == nil {
+		var zero V
+		return zero, errNoLoader
+	}
+	return c.reader.get(ctx, key, loader)
+}
+
+// FetchMany is Fetch for many keys. A key that the source does not have is not in the map. Where some keys failed,
+// the map holds the others and the error is a [*tarn.BatchError].
+func (c *LookAsideCache[K, V]) FetchMany(ctx context.Context, keys []K, loader tarn.Loader[K, V]) (map[K]V, error) {
+	if loader == nil {
+		return nil, errNoLoader
+	}
+	return tarn.GetMany(ctx, fetcher[K, V]{c, loader}, keys)
+}
+
+// Update runs write, which writes the source of the keys, in a transaction if need be. From before write begins
+// until Update returns, readers of the keys go to the source and store nothing; afterwards the cache has forgotten
+// the keys, whether write failed or not. Update returns the error of write as it is. If that is nil and the error is
+// [tarn.ErrMaybeStale], the source was written.
+//
+// A key that gets its id from the database cannot be named before: create it, then Delete the key, which clears a
+// remembered absence.
+func (c *LookAsideCache[K, V]) Update(ctx context.Context, keys []K, write func(ctx context.Context) error) error {
+	if write == nil {
+		return fmt.Errorf("tarn: update: write is nil")
+	}
+	if err := c.reader.writable(ctx, "update", true); err != nil {
+		return err
+	}
+	which := last(keys)
+	distinct := make([]K, len(which))
+	for i, at := range which {
+		distinct[i] = keys[at]
+	}
+	config := &c.reader.config.common
+	return underHold(ctx, config, defaultSettleTimeout, tarn.Guarded[K, V](c), distinct,
+		func([]tarn.Outcome[V]) error { return write(ctx) })
+}
+
+// GetMany is Get for many keys; see [tarn.BatchCache].
+func (c *LookAsideCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
+	return c.reader.getMany(ctx, keys, into, nil)
+}
+
+// SetMany is Set for many keys; see [tarn.BatchCache].
+func (c *LookAsideCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
+	return c.reader.setMany(ctx, keys, values)
+}
+
+// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+func (c *LookAsideCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
+	return c.reader.deleteMany(ctx, keys)
+}
+
+// Hold holds keys while their source is written. Write strategies call it; see [tarn.Guarded].
+func (c *LookAsideCache[K, V]) Hold(ctx context.Context, keys []K) (tarn.Hold[V], error) {
+	return c.reader.hold(ctx, keys)
+}
+
+// Close cancels the loads that run and waits for them, as long as ctx allows: a loader that ignores its context may
+// outlast it, and then the error says so. Afterwards every call returns [tarn.ErrClosed].
+func (c *LookAsideCache[K, V]) Close(ctx context.Context) error { return c.reader.close(ctx) }
+
+var errNoLoader = fmt.Errorf("tarn: fetch: loader is nil")
+
+// fetcher is a LookAsideCache with a loader, for tarn.GetMany.
+type fetcher[K comparable, V any] struct {
+	*LookAsideCache[K, V]
+	loader tarn.Loader[K, V]
+}
+
+func (f fetcher[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
+	return f.reader.getMany(ctx, keys, into, f.loader)
+}

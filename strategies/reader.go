@@ -1,0 +1,312 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+	"golang.org/x/sync/semaphore"
+)
+
+// maxRefreshes bounds how many loads run in the background, for which no caller waits.
+const maxRefreshes = 256
+
+// reader is what the read strategies share: the way from a key to its value.
+type reader[K comparable, V any] struct {
+	store   tarn.Store[K, V]
+	batch   tarn.BatchStore[K, V] // nil: keys one by one
+	leaser  tarn.Leaser[K, V]     // nil: blind fills
+	holder  tarn.Holder[K, V]
+	toucher tarn.Toucher[K, V] // nil: deadlines are moved by no use
+	clock   ttl.Clock
+	config  readConfig
+
+	flights flights[K, V]
+	places  *semaphore.Weighted // nil: as many loads as callers want
+
+	closed     atomic.Bool
+	attentive  atomic.Bool // a plain hit is not all there is to do
+	refreshes  bool        // the policy has a window in which an old value is served
+	refreshing atomic.Int64
+	cost       cost
+}
+
+func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []ReadOption) *reader[K, V] {
+	if isNil(store) {
+		panic(fmt.Sprintf("strategies: %s: store is nil", name))
+	}
+	r := &reader[K, V]{config: newReadConfig(opts)}
+	r.store, r.leaser, r.holder = guarded(store)
+	r.batch, _ = tarn.As[tarn.BatchStore[K, V]](r.store)
+	r.toucher, _ = tarn.As[tarn.Toucher[K, V]](r.store)
+	p := r.config.policy
+	if p.Sliding > 0 && r.toucher == nil {
+		panic(fmt.Sprintf("strategies: %s: Policy.Sliding needs a store that implements tarn.Toucher", name))
+	}
+	if r.config.blindFills {
+		r.leaser = nil
+	}
+	if c, ok := tarn.As[tarn.Clocker](store); ok {
+		r.clock = c.Clock()
+	} else {
+		r.clock = ttl.NewClock()
+	}
+	if n := r.config.maxLoads; n > 0 {
+		r.places = semaphore.NewWeighted(int64(n))
+	}
+	r.refreshes = p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.EarlyRefresh > 0
+	r.attentive.Store(r.config.observer != nil || p.Sliding > 0 || p.EarlyRefresh > 0)
+	r.flights.slots = make(map[K]*slot[K, V])
+	r.flights.loads = make(map[*load[K, V]]struct{})
+	return r
+}
+
+// get returns the value of key from the store, or else, if there is a loader, from the source.
+func (r *reader[K, V]) get(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+	e, found, err := r.store.Get(ctx, key)
+	if found && !e.Stale && !r.attentive.Load() {
+		return answer(e)
+	}
+	return r.look(ctx, key, loader, e, found, err)
+}
+
+// answer is what an entry says.
+func answer[V any](e tarn.Entry[V]) (V, error) {
+	if e.Negative {
+		var zero V
+		return zero, tarn.ErrNotFound
+	}
+	return e.Value, nil
+}
+
+// look is get for all that is more than a plain hit, once the store has answered.
+func (r *reader[K, V]) look(
+	ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V], found bool, err error,
+) (V, error) {
+	var zero V
+	switch {
+	case r.closed.Load() || errors.Is(err, tarn.ErrClosed):
+		return zero, tarn.ErrClosed
+	case err != nil:
+		r.storeFailed(ctx, err, 1)
+		if loader == nil {
+			return zero, fmt.Errorf("tarn: get: %w", err)
+		}
+		found = false
+	case found && !e.Stale:
+		r.used(ctx, key, loader, e)
+		return answer(e)
+	case found && r.config.policy.Revalidating(r.clock.Now(), e.Fresh):
+		r.note(ctx, tarn.EventStaleHit, key)
+		if loader != nil {
+			r.refresh(ctx, key, loader, false)
+		}
+		return answer(e)
+	}
+	r.note(ctx, tarn.EventMiss, key)
+	if loader == nil {
+		return zero, tarn.ErrNotFound
+	}
+	v, err := r.load(ctx, key, loader)
+	if found && r.rescues(ctx, e, err) {
+		r.note(ctx, tarn.EventStaleHit, key)
+		return answer(e)
+	}
+	return v, err
+}
+
+// rescues reports whether a stale entry is to be served in place of the source's error.
+func (r *reader[K, V]) rescues(ctx context.Context, e tarn.Entry[V], err error) bool {
+	return err != nil && !errors.Is(err, tarn.ErrNotFound) && ctx.Err() == nil && !r.closed.Load() &&
+		r.config.policy.Rescuing(r.clock.Now(), e.Fresh)
+}
+
+// used does what a hit brings with it beside its answer.
+func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V]) {
+	kind := tarn.EventHit
+	if e.Negative {
+		kind = tarn.EventNegativeHit
+	}
+	r.note(ctx, kind, key)
+	p := r.config.policy
+	if p.Sliding > 0 && !e.Negative && ctx.Err() == nil {
+		if _, err := r.toucher.Touch(ctx, key, p.Slide(r.clock.Now(), e.Fresh)); err != nil {
+			r.storeFailed(ctx, err, 1)
+		}
+	}
+	if p.EarlyRefresh > 0 && loader != nil && !e.Negative {
+		end := e.Fresh
+		if end == 0 {
+			end = e.Expires
+		}
+		if p.Refresh(r.clock.Now(), end, r.cost.load(), rand.Float64()) {
+			r.refresh(ctx, key, loader, true)
+		}
+	}
+}
+
+// load returns what the source has, sharing the load as far as that is right. See flight.
+func (r *reader[K, V]) load(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+	var zero V
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
+	f, err := r.board(ctx, key, loader)
+	if err != nil {
+		return zero, err
+	}
+	res := r.await(ctx, f)
+	return res.Value, res.Err
+}
+
+// board finds a flight for one key, and starts it if it is new.
+func (r *reader[K, V]) board(ctx context.Context, key K, loader tarn.Loader[K, V]) (*flight[K, V], error) {
+	n := nestOf(ctx)
+	if n != nil && n.within(r, key) {
+		return nil, tarn.ErrRecursive
+	}
+	newFlight := func(bool) *flight[K, V] { return r.newLoad(ctx, loader).flight(key) }
+	if key != key {
+		f := newFlight(false) // a key that equals nothing, itself included, can be shared with nobody
+		f.load.start()
+		return f, nil
+	}
+	f, how := r.flights.board(key, newFlight)
+	if how == asking {
+		stands, err := r.stands(ctx, f)
+		if err != nil {
+			r.storeFailed(ctx, err, 1)
+		}
+		f, how = r.flights.boardAsked(f, stands, newFlight)
+	}
+	if how == created {
+		f.load.start()
+	}
+	return f, nil
+}
+
+// stands asks the store whether the lease of a flight still stands.
+func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error) {
+	var into [1]bool
+	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{f.token}, into[:])
+	return into[0] && err == nil, err
+}
+
+// refresh loads key in the background, unless it is being loaded already or too many are. early: although its entry
+// is fresh.
+func (r *reader[K, V]) refresh(ctx context.Context, key K, loader tarn.Loader[K, V], early bool) {
+	if ctx.Err() != nil || r.refreshing.Load() >= maxRefreshes || nestOf(ctx).within(r, key) {
+		return
+	}
+	f := r.flights.boardEmpty(key, func(bool) *flight[K, V] {
+		l := r.newLoad(ctx, loader)
+		l.early, l.background = early, true
+		return l.flight(key)
+	})
+	if f != nil {
+		r.refreshing.Add(1)
+		f.load.start()
+	}
+}
+
+// entry makes an entry of what was loaded; ok says whether there is one to store.
+func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err error) {
+	policy := r.config.policy
+	if res.Policy != nil {
+		if err := res.Policy.Validate(); err != nil {
+			return e, false, err
+		}
+		policy.Fresh, policy.Negative, policy.Jitter = res.Policy.Fresh, res.Policy.Negative, res.Policy.Jitter
+	}
+	switch {
+	case res.Err == nil:
+		return r.positive(res.Value, policy), true, nil
+	case errors.Is(res.Err, tarn.ErrNotFound):
+		e, ok = r.negative(policy)
+		return e, ok, nil
+	}
+	return e, false, nil
+}
+
+// positive is the entry of a value under policy.
+func (r *reader[K, V]) positive(value V, policy ttl.Policy) tarn.Entry[V] {
+	e := tarn.Entry[V]{Value: value}
+	if policy.Fresh != 0 || policy.Sliding != 0 {
+		e.Fresh, e.Expires = policy.Deadlines(r.clock.Now(), random(policy))
+	}
+	return e
+}
+
+// negative is the entry of an absence under policy, if that remembers one.
+func (r *reader[K, V]) negative(policy ttl.Policy) (e tarn.Entry[V], ok bool) {
+	if policy.Negative <= 0 {
+		return e, false
+	}
+	e.Negative = true
+	e.Expires, ok = policy.NegativeDeadline(r.clock.Now(), random(policy))
+	return e, ok
+}
+
+func random(policy ttl.Policy) float64 {
+	if policy.Jitter == 0 {
+		return 0
+	}
+	return rand.Float64()
+}
+
+// fill ends leases, or without a leaser stores what is to be stored blindly.
+func (r *reader[K, V]) fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
+	if r.leaser != nil {
+		return r.leaser.Fill(ctx, fills)
+	}
+	var errs []error
+	for i := range fills {
+		if f := &fills[i]; f.Store {
+			err := r.store.Set(ctx, f.Key, f.Entry)
+			f.Stored = err == nil
+			if err != nil && !errors.Is(err, tarn.ErrHeld) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// note tells the observer of something about one key.
+func (r *reader[K, V]) note(ctx context.Context, kind tarn.EventKind, key K) {
+	if r.config.observer != nil {
+		r.config.observe(ctx, tarn.Event{Kind: kind, N: 1, Key: eventKey(&r.config.common, key)})
+	}
+}
+
+// storeFailed tells the observer that the store failed; a cancelled context is no failure of the store.
+func (r *reader[K, V]) storeFailed(ctx context.Context, err error, n int) {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		r.config.observe(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: n, Err: err})
+	}
+}
+
+// close ends the loads and waits for them, as long as ctx allows.
+func (r *reader[K, V]) close(ctx context.Context) error {
+	r.closed.Store(true)
+	r.attentive.Store(true)
+	if err := r.flights.close(ctx); err != nil {
+		return fmt.Errorf("tarn: close: loads are still running: %w", err)
+	}
+	return nil
+}
+
+// cost is what a load takes, as a moving average.
+type cost struct{ ns atomic.Int64 }
+
+func (c *cost) load() time.Duration { return time.Duration(c.ns.Load()) }
+
+func (c *cost) add(took time.Duration) {
+	old := c.ns.Load()
+	c.ns.CompareAndSwap(old, old+(int64(took)-old)/8) // a lost update is no loss to an average
+}

@@ -1,0 +1,247 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarncache/tarn"
+)
+
+// sourceWriter is what write-through and write-around share: the source is written while the cache holds the keys.
+//
+//	hold      readers go to the source, and keep nothing of what they find there
+//	write     the source commits, or does not
+//	settle    the cache is told what became of it, also if the caller has gone meanwhile
+//
+// Without the hold, a process that dies between its commit and its invalidation would leave the old value behind.
+type sourceWriter[K comparable, V any] struct {
+	inner  tarn.Guarded[K, V]
+	writer tarn.Writer[K, V]
+	batch  tarn.BatchWriter[K, V] // nil: one by one
+	config writeConfig
+	turns  *keyLocks[K] // writes of one key, in the order of their commits; nil: in any
+	keep   bool         // the cache keeps what was written; false: it forgets the key
+}
+
+func newSourceWriter[K comparable, V any](
+	name string, inner tarn.Guarded[K, V], writer tarn.Writer[K, V], opts []WriteOption,
+) *sourceWriter[K, V] {
+	if isNil(inner) {
+		panic(fmt.Sprintf("strategies: %s: inner is nil", name))
+	}
+	if isNil(writer) {
+		panic(fmt.Sprintf("strategies: %s: writer is nil", name))
+	}
+	w := &sourceWriter[K, V]{inner: inner, writer: writer, config: newWriteConfig(opts)}
+	w.batch, _ = tarn.As[tarn.BatchWriter[K, V]](writer)
+	return w
+}
+
+// write writes one key.
+func (w *sourceWriter[K, V]) write(ctx context.Context, op tarn.Op[K, V]) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if writing(ctx, w, op.Key) {
+		return tarn.ErrRecursive
+	}
+	if w.turns != nil {
+		h := w.turns.hash(op.Key)
+		if err := w.turns.lock(ctx, h); err != nil {
+			return err
+		}
+		defer w.turns.unlock(h)
+	}
+	keys := []K{op.Key}
+	return w.guarded(ctx, keys, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+		err := w.apply(ctx, op)
+		if err == nil {
+			outcomes[0] = w.outcome(op)
+		}
+		return err
+	})
+}
+
+// writeMany writes many keys, in one call if the writer can. The last of several operations on one key counts.
+func (w *sourceWriter[K, V]) writeMany(ctx context.Context, keys []K, op func(i int) tarn.Op[K, V]) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if w.batch == nil {
+		return w.writeEach(ctx, keys, op)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	which := last(keys)
+	ops := make([]tarn.Op[K, V], len(which))
+	distinct := make([]K, len(which))
+	for i, at := range which {
+		ops[i] = op(at)
+		distinct[i] = keys[at]
+		if writing(ctx, w, keys[at]) {
+			return tarn.ErrRecursive
+		}
+	}
+	if w.turns != nil {
+		unlock, err := w.turns.lockAll(ctx, distinct)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	err := w.guarded(ctx, distinct, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+		err := w.batch.Apply(ctx, ops)
+		for i := range ops {
+			if tarn.ErrAt(err, i, len(ops)) == nil {
+				outcomes[i] = w.outcome(ops[i])
+			}
+		}
+		return err
+	})
+	return spread(err, keys, which)
+}
+
+// writeEach writes the keys one after the other, the last operation of each: no key waits for another one's write.
+func (w *sourceWriter[K, V]) writeEach(ctx context.Context, keys []K, op func(i int) tarn.Op[K, V]) error {
+	which := last(keys)
+	err := eachOf(len(which), func(i int) error { return w.write(ctx, op(which[i])) })
+	return spread(err, keys, which)
+}
+
+// spread turns the errors of the keys at the indexes in which into errors of all keys: where a key came again later,
+// it has the error of that place.
+func spread[K comparable](err error, keys []K, which []int) error {
+	var ie tarn.IndexError
+	if !errors.As(err, &ie) || len(ie) != len(which) || len(keys) == len(which) {
+		return err
+	}
+	all := make(tarn.IndexError, len(keys))
+	of := make(map[K]error, len(which))
+	for i, at := range which {
+		of[keys[at]] = ie[i]
+	}
+	for i, key := range keys {
+		all[i] = of[key]
+	}
+	for i, at := range which { // also those that no map finds again
+		all[at] = ie[i]
+	}
+	return all
+}
+
+// apply writes one operation to the source.
+func (w *sourceWriter[K, V]) apply(ctx context.Context, op tarn.Op[K, V]) error {
+	if op.Delete {
+		return w.writer.Delete(ctx, op.Key)
+	}
+	return w.writer.Save(ctx, op.Key, op.Value)
+}
+
+// outcome is what the cache is told of an operation that the source has.
+func (w *sourceWriter[K, V]) outcome(op tarn.Op[K, V]) tarn.Outcome[V] {
+	switch {
+	case !w.keep:
+		return tarn.Outcome[V]{}
+	case op.Delete:
+		return tarn.Outcome[V]{Kind: tarn.Removed}
+	default:
+		return tarn.Outcome[V]{Kind: tarn.Stored, Value: op.Value}
+	}
+}
+
+// guarded runs a write of the source under a hold of its keys.
+func (w *sourceWriter[K, V]) guarded(
+	ctx context.Context, keys []K, write func(ctx context.Context, outcomes []tarn.Outcome[V]) error,
+) error {
+	save := func(outcomes []tarn.Outcome[V]) error {
+		inside := context.WithValue(ctx, writingKey{}, &written{parent: writingOf(ctx), writer: w, keys: keys})
+		err := write(inside, outcomes)
+		if err != nil {
+			w.config.observe(ctx, tarn.Event{Kind: tarn.EventWriteFailed, N: len(keys), Err: err})
+			return fmt.Errorf("tarn: write: %w", err)
+		}
+		w.config.observe(ctx, tarn.Event{Kind: tarn.EventWritten, N: len(keys)})
+		return nil
+	}
+	if w.config.leaveCopy {
+		return save(make([]tarn.Outcome[V], len(keys)))
+	}
+	return underHold(ctx, &w.config.common, w.config.settleTimeout, w.inner, keys, save)
+}
+
+// underHold holds keys, runs write, and settles with the outcomes that write has set: a key of which it set none is
+// forgotten, as are all if it panics or ends its goroutine.
+//
+// Where the hold cannot be taken because the store fails, the write goes on, and the keys are deleted afterwards: an
+// outage of the cache is none of the source.
+func underHold[K comparable, V any](
+	ctx context.Context, config *common, timeout time.Duration, inner tarn.Guarded[K, V], keys []K,
+	write func(outcomes []tarn.Outcome[V]) error,
+) (err error) {
+	h, err := inner.Hold(ctx, keys)
+	if err != nil && refusesWrite(ctx, err) {
+		return err
+	}
+	outcomes := make([]tarn.Outcome[V], len(keys))
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
+		var settled error
+		if h != nil {
+			settled = h.Settle(ctx, outcomes)
+		} else {
+			settled = forget(ctx, config, inner, keys)
+		}
+		if err == nil {
+			err = settled
+		}
+	}()
+	return write(outcomes)
+}
+
+// refusesWrite reports whether an error of Hold means that there is to be no write: it is not the store that failed.
+func refusesWrite(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, tarn.ErrClosed) || errors.Is(err, tarn.ErrTooManyHolds)
+}
+
+// forget deletes keys of the cache that were written without a hold.
+func forget[K comparable, V any](ctx context.Context, config *common, timeout time.Duration, inner tarn.Guarded[K, V], keys []K) error {
+	err := eachOf(len(keys), func(i int) error { return inner.Delete(ctx, keys[i]) })
+	if err == nil {
+		return nil
+	}
+	config.observe(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: len(keys), Err: err})
+	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+}
+
+// written are the keys that a writer is writing, by the context that it was given.
+type written struct {
+	parent *written
+	writer any // *sourceWriter[K, V]
+	keys   any // []K
+}
+
+type writingKey struct{}
+
+func writingOf(ctx context.Context) *written {
+	w, _ := ctx.Value(writingKey{}).(*written)
+	return w
+}
+
+// writing reports whether ctx comes from a write of key by w, which another write of key would wait for.
+func writing[K comparable, V any](ctx context.Context, w *sourceWriter[K, V], key K) bool {
+	for p := writingOf(ctx); p != nil; p = p.parent {
+		if p.writer != any(w) {
+			continue
+		}
+		for _, k := range p.keys.([]K) {
+			if k == key {
+				return true
+			}
+		}
+	}
+	return false
+}

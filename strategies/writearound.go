@@ -1,0 +1,64 @@
+package strategies
+
+import (
+	"context"
+
+	"github.com/tarncache/tarn"
+)
+
+// WriteAroundCache is a cache whose writes go to the source alone. Make one with [WriteAround].
+type WriteAroundCache[K comparable, V any] struct {
+	inner tarn.Guarded[K, V]
+	many  manyReader[K, V]
+	write *sourceWriter[K, V]
+}
+
+// WriteAround returns a Cache that reads as inner does and writes to the source alone: the cached copy is dropped,
+// never updated. Choose it when what is written is seldom read soon, so that writes do not push out what is.
+//
+// With [WithCopyLeft] the cached copy stays.
+//
+// It panics if inner or writer is nil. Close closes inner.
+func WriteAround[K comparable, V any](
+	inner tarn.Guarded[K, V], writer tarn.Writer[K, V], opts ...WriteOption,
+) *WriteAroundCache[K, V] {
+	w := newSourceWriter("WriteAround", inner, writer, opts)
+	return &WriteAroundCache[K, V]{inner: inner, many: manyOf(inner), write: w}
+}
+
+// Get returns the value of key as the inner cache does.
+func (c *WriteAroundCache[K, V]) Get(ctx context.Context, key K) (V, error) {
+	return c.inner.Get(ctx, key)
+}
+
+// Set saves the value at the source and drops the cached copy. If it returns [tarn.ErrMaybeStale], the source has
+// the value.
+func (c *WriteAroundCache[K, V]) Set(ctx context.Context, key K, value V) error {
+	return c.write.write(ctx, tarn.Op[K, V]{Key: key, Value: value})
+}
+
+// Delete removes key from the source and drops the cached copy.
+func (c *WriteAroundCache[K, V]) Delete(ctx context.Context, key K) error {
+	return c.write.write(ctx, tarn.Op[K, V]{Key: key, Delete: true})
+}
+
+// GetMany is Get for many keys; see [tarn.BatchCache].
+func (c *WriteAroundCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
+	return c.many(ctx, keys, into)
+}
+
+// SetMany is Set for many keys; see [tarn.BatchCache].
+func (c *WriteAroundCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
+	if err := sameLength(len(keys), len(values)); err != nil {
+		return err
+	}
+	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Value: values[i]} })
+}
+
+// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+func (c *WriteAroundCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
+	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Delete: true} })
+}
+
+// Close closes the inner cache.
+func (c *WriteAroundCache[K, V]) Close(ctx context.Context) error { return closeInner(ctx, c.inner) }
