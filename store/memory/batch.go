@@ -1,0 +1,104 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// GetMany sets into[i] to what is stored under keys[i]. It allocates nothing and reads the clock once at most.
+func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]) error {
+	if len(keys) != len(into) {
+		return errLengths("get many", len(keys), len(into))
+	}
+	if s.isClosed() {
+		return tarn.ErrClosed
+	}
+	var timed bool
+	for i, key := range keys {
+		sh := s.shard(s.hash(key))
+		sh.mu.RLock()
+		n := sh.nodes[key]
+		if n == nil {
+			sh.mu.RUnlock()
+			into[i] = tarn.Lookup[V]{}
+			continue
+		}
+		into[i] = tarn.Lookup[V]{Entry: n.entry, Found: true}
+		sh.mu.RUnlock()
+		n.marks.hit()
+		timed = timed || into[i].Entry.Expires|into[i].Entry.Fresh != 0
+	}
+	var now ttl.Time
+	if timed {
+		now = s.clock.Now() // after all were looked up, so that none is returned that has expired by then
+	}
+	hits := uint64(0)
+	for i := range into {
+		l := &into[i]
+		switch {
+		case !l.Found:
+		case timed && l.Entry.Expires.Passed(now):
+			*l = tarn.Lookup[V]{}
+		default:
+			l.Entry.Stale = timed && l.Entry.Fresh.Passed(now)
+			hits++
+		}
+	}
+	s.shards[0].hits.Add(hits)
+	s.shards[0].misses.Add(uint64(len(keys)) - hits)
+	return nil
+}
+
+// SetMany sets keys[i] to entries[i], each as Set does, one after the other.
+func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entry[V]) error {
+	if len(keys) != len(entries) {
+		return fmt.Errorf("memory: set many: %d keys, but %d entries", len(keys), len(entries))
+	}
+	if err := s.mayWrite(ctx); err != nil {
+		return err
+	}
+	var errs tarn.IndexError
+	for i, key := range keys {
+		if err := s.setOne(ctx, key, entries[i]); err != nil {
+			if errs == nil {
+				errs = make(tarn.IndexError, len(keys))
+			}
+			errs[i] = err
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return errs
+}
+
+// DeleteMany deletes the keys, each as Delete does, one after the other.
+func (s *Store[K, V]) DeleteMany(ctx context.Context, keys []K) error {
+	if err := s.mayWrite(ctx); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := s.deleteOne(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayWrite says why a batch may not begin.
+func (s *Store[K, V]) mayWrite(ctx context.Context) error {
+	if s.isClosed() {
+		return tarn.ErrClosed
+	}
+	return ctx.Err()
+}
+
+func (s *Store[K, V]) isClosed() bool {
+	sh := &s.shards[0]
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.closed
+}

@@ -1,0 +1,116 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/guard"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// Hold holds keys, all or, with an error, none of them, and removes their values. A key can be held by
+// 1024 writers at once; more are [tarn.ErrTooManyHolds].
+func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, tokens []tarn.Token) error {
+	switch {
+	case life <= 0:
+		return errHoldLife
+	case len(keys) != len(tokens):
+		return errLengths("hold", len(keys), len(tokens))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	hashes := make([]uint64, len(keys))
+	for i, key := range keys {
+		hashes[i] = s.hash(key)
+		tokens[i] = s.tokens.Next()
+	}
+	var c change[K, V]
+	s.mu.Lock()
+	err := s.hold(&c, keys, life, tokens)
+	if err == nil {
+		for i, key := range keys {
+			s.empty(&c, key, hashes[i], Deleted)
+		}
+	}
+	s.mu.Unlock()
+	s.after(ctx, &c)
+	return err
+}
+
+// hold puts all holds in place, or none. The caller has mu.
+func (s *Store[K, V]) hold(c *change[K, V], keys []K, life time.Duration, tokens []tarn.Token) error {
+	if s.closed {
+		return tarn.ErrClosed
+	}
+	now := s.now(c)
+	before := make([]guard.Record, len(keys)) // to go back to
+	for i, key := range keys {
+		if !storable(key) {
+			continue
+		}
+		r := s.records.take(key, now)
+		r.Held(now) // sheds what is over, so that nothing but the new hold differs from before
+		before[i] = r.Record
+		if !r.Hold(tokens[i], now, now.Add(life)) {
+			s.unhold(keys[:i+1], before, now)
+			return fmt.Errorf("memory: hold: %w", tarn.ErrTooManyHolds)
+		}
+	}
+	return nil
+}
+
+// unhold gives keys back the records they had before. The caller has mu.
+func (s *Store[K, V]) unhold(keys []K, before []guard.Record, now ttl.Time) {
+	for i := len(keys) - 1; i >= 0; i-- {
+		if r := s.records.find(keys[i]); r != nil {
+			r.Record = before[i]
+			s.records.tidy(r, now)
+		}
+	}
+}
+
+// Settle ends holds. An entry that is too heavy, or has expired, leaves its key empty; that is no error, for its
+// source has it. Stored is false then, and [Stats] counts what was refused.
+func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i := range settlements {
+		t := &settlements[i]
+		t.Stored = false
+		hash := s.hash(t.Key)
+		var weight int64
+		if t.Store {
+			weight = s.weigh(t.Key, t.Entry)
+		}
+		var c change[K, V]
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return tarn.ErrClosed
+		}
+		s.settle(&c, t, hash, weight)
+		s.mu.Unlock()
+		s.after(ctx, &c)
+	}
+	return nil
+}
+
+// settle ends one hold. The caller has mu.
+func (s *Store[K, V]) settle(c *change[K, V], t *tarn.Settlement[K, V], hash uint64, weight int64) {
+	verdict := guard.Forget
+	if r := s.records.find(t.Key); r != nil {
+		verdict = r.Settle(t.Token, s.now(c))
+		s.records.tidy(r, s.now(c))
+	}
+	switch {
+	case verdict == guard.Leave:
+	case verdict == guard.Store && t.Store:
+		t.Stored, _ = s.put(c, t.Key, hash, t.Entry, weight)
+	default:
+		s.empty(c, t.Key, hash, Deleted)
+	}
+}

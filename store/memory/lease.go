@@ -1,0 +1,164 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tarncache/tarn"
+)
+
+// held reports whether a writer holds key. The caller has mu.
+func (s *Store[K, V]) held(c *change[K, V], key K) bool {
+	r := s.records.find(key)
+	return r != nil && r.Held(s.now(c))
+}
+
+// changed voids the lease on key and taints its holds. The caller has mu.
+func (s *Store[K, V]) changed(c *change[K, V], key K) {
+	if r := s.records.find(key); r != nil {
+		r.Change()
+		s.records.tidy(r, s.now(c))
+	}
+}
+
+var (
+	errLeaseLife = errors.New("memory: lease: LeaseTerms.Life is not positive")
+	errHoldLife  = errors.New("memory: hold: life is not positive")
+)
+
+// errLengths says that two slices of a batch do not go together.
+func errLengths(op string, keys, others int) error {
+	return fmt.Errorf("memory: %s: %d keys, but %d places for the results", op, keys, others)
+}
+
+// Lease looks keys up, and takes a lease on each that has no entry, or on each at all if terms.Refresh says so.
+// If ctx is cancelled it still answers where every key is a hit. Where it returns an error, what it took before
+// ends by itself after terms.Life.
+func (s *Store[K, V]) Lease(
+	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V],
+) error {
+	switch {
+	case terms.Life <= 0:
+		return errLeaseLife
+	case len(keys) != len(into):
+		return errLengths("lease", len(keys), len(into))
+	}
+	if err := ctx.Err(); err != nil {
+		return s.leaseHits(err, keys, terms, into)
+	}
+	for i, key := range keys {
+		hash := s.hash(key)
+		var c change[K, V]
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return tarn.ErrClosed
+		}
+		into[i] = s.lease(&c, key, hash, terms)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// lease leases one key. The caller has mu.
+func (s *Store[K, V]) lease(c *change[K, V], key K, hash uint64, terms tarn.LeaseTerms) (l tarn.Lease[V]) {
+	if n := s.live(c, key, hash); n != nil {
+		n.marks.hit()
+		l.Entry, l.Found = s.entryOf(c, n), true
+		if !terms.Refresh {
+			l.State = tarn.Hit
+			return l
+		}
+	}
+	token := s.tokens.Next()
+	if !storable(key) {
+		l.State, l.Token = tarn.Granted, token // a lease that never stands
+		return l
+	}
+	now := s.now(c)
+	r := s.records.take(key, now)
+	l.State, l.Token = r.Lease(token, now, now.Add(terms.Life))
+	return l
+}
+
+// leaseHits answers a Lease that may take none: if every key is a hit, and with err otherwise.
+func (s *Store[K, V]) leaseHits(err error, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V]) error {
+	if terms.Refresh {
+		return err
+	}
+	for i, key := range keys {
+		hash := s.hash(key)
+		var c change[K, V]
+		s.mu.Lock()
+		n := s.live(&c, key, hash)
+		if n == nil {
+			s.mu.Unlock()
+			return err
+		}
+		into[i] = tarn.Lease[V]{State: tarn.Hit, Entry: s.entryOf(&c, n), Found: true}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// Stands reports for each lease whether it still stands. It does not look at ctx, since it neither waits nor
+// writes.
+func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, into []bool) error {
+	if len(keys) != len(tokens) || len(keys) != len(into) {
+		return errLengths("stands", len(keys), min(len(tokens), len(into)))
+	}
+	for i, key := range keys {
+		_ = s.hash(key) // a key that cannot be compared panics here, with nothing locked
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return tarn.ErrClosed
+		}
+		r := s.records.find(key)
+		into[i] = r != nil && r.Stands(tokens[i], s.clock.Now())
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// Fill ends leases and stores entries where they stood. An entry that is too heavy, or has expired, leaves its key
+// empty; that is no error, for whoever loaded the value can still use it. Stored is false then, and [Stats]
+// counts what was refused.
+func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i := range fills {
+		f := &fills[i]
+		f.Stored = false
+		hash := s.hash(f.Key)
+		var weight int64
+		if f.Store {
+			weight = s.weigh(f.Key, f.Entry)
+		}
+		var c change[K, V]
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return tarn.ErrClosed
+		}
+		if s.endLease(&c, f.Key, f.Token) && f.Store {
+			f.Stored, _ = s.put(&c, f.Key, hash, f.Entry, weight)
+		}
+		s.mu.Unlock()
+		s.after(ctx, &c)
+	}
+	return nil
+}
+
+// endLease ends a lease and reports whether it stood. The caller has mu.
+func (s *Store[K, V]) endLease(c *change[K, V], key K, token tarn.Token) bool {
+	r := s.records.find(key)
+	if r == nil {
+		return false
+	}
+	stood := r.EndLease(token, s.now(c))
+	s.records.tidy(r, s.now(c))
+	return stood
+}

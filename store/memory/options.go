@@ -1,0 +1,92 @@
+package memory
+
+import (
+	"fmt"
+
+	"github.com/tarncache/tarn"
+)
+
+// Options say how large a [Store] may grow and whom it tells. Exactly one of MaxEntries and MaxWeight is set.
+type Options[K comparable, V any] struct {
+	// MaxEntries bounds the number of entries. The store never holds more.
+	MaxEntries int
+
+	// MaxWeight bounds the sum of the entries' weights, in whatever unit Weigh counts. The store never holds more,
+	// and an entry that alone is heavier is refused with [tarn.ErrTooHeavy].
+	MaxWeight int64
+
+	// Weigh returns the weight of an entry. It goes with MaxWeight, is called once for each write, outside every
+	// lock, and any number of goroutines may call it at once. A negative weight refuses the entry with an error;
+	// a weight of zero counts as one, since a store of weightless entries would have no bound.
+	//
+	// Weigh is not asked about remembered absences, which have no value. One weighs a 65,536th of MaxWeight,
+	// rounded up.
+	Weigh func(key K, value V) int64
+
+	// OnRemove is told of each value that leaves the store, after it has left, outside every lock, on the
+	// goroutine of the operation that removed it or on the store's own that removes what has expired. It may call
+	// the store. If it panics, the store is whole: an operation passes the panic on to its caller once the others
+	// of its removals are told, and the store's own goroutine tells the Observer of it. Nil: nobody is told.
+	//
+	// A remembered absence has no value, and nobody is told when it leaves. Nor does Close tell.
+	OnRemove func(Removal[K, V])
+
+	// Observer is told of [tarn.EventEvicted] and [tarn.EventExpired], once for each operation with the number of
+	// entries concerned, and of [tarn.EventPanicked] where OnRemove panicked and no caller could see it. Nil:
+	// nobody is told, and nothing is spent on it.
+	Observer tarn.Observer
+}
+
+// Removal is a value that left the store.
+type Removal[K comparable, V any] struct {
+	Key   K
+	Value V
+	Cause Cause
+}
+
+// Cause says why a value left the store. One whose Expires had passed is Expired, whichever operation came across
+// it.
+type Cause uint8
+
+const (
+	Evicted  Cause = iota + 1 // it made room for others
+	Expired                   // its life was over
+	Replaced                  // another value was set in its place, or tried to be and was refused
+	Deleted                   // its key was deleted, or held by a writer
+	Cleared                   // the store was cleared
+)
+
+var causes = [...]string{
+	Evicted: "evicted", Expired: "expired", Replaced: "replaced", Deleted: "deleted", Cleared: "cleared",
+}
+
+// String returns the cause in a word.
+func (c Cause) String() string {
+	if int(c) < len(causes) && causes[c] != "" {
+		return causes[c]
+	}
+	return "unknown cause"
+}
+
+// check returns the bound, and panics if the options make no sense.
+func (o Options[K, V]) check() (bound int64) {
+	switch {
+	case o.MaxEntries < 0:
+		panic(fmt.Sprintf("memory: Options.MaxEntries is negative: %d", o.MaxEntries))
+	case o.MaxWeight < 0:
+		panic(fmt.Sprintf("memory: Options.MaxWeight is negative: %d", o.MaxWeight))
+	case o.MaxEntries > 0 && o.MaxWeight > 0:
+		panic("memory: Options.MaxEntries and Options.MaxWeight are both set; choose one")
+	case o.MaxEntries > 0 && o.Weigh != nil:
+		panic("memory: Options.Weigh is set, but goes with Options.MaxWeight, not with Options.MaxEntries")
+	case o.MaxEntries > 0:
+		return int64(o.MaxEntries)
+	case o.MaxWeight > 0 && o.Weigh == nil:
+		panic("memory: Options.MaxWeight is set, but Options.Weigh is nil")
+	case o.MaxWeight > 0:
+		return o.MaxWeight
+	case o.Weigh != nil:
+		panic("memory: Options.Weigh is set, but Options.MaxWeight is not")
+	}
+	panic("memory: neither Options.MaxEntries nor Options.MaxWeight is set; a store needs a bound")
+}

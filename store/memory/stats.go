@@ -1,0 +1,33 @@
+package memory
+
+// Stats are the counts of a store since it was made, and its size.
+type Stats struct {
+	Hits        uint64 // reads by Get, GetMany and Value that found an entry
+	Misses      uint64 // and those that did not
+	Evictions   uint64 // entries that made room for others
+	Expirations uint64 // entries removed after their lives
+	Refused     uint64 // entries refused as too heavy, or for a negative weight
+
+	Entries int   // as of Len
+	Weight  int64 // the sum of the entries' weights; without Weigh each weighs 1
+	Bound   int64 // the bound in force: MaxEntries or MaxWeight, or what Resize has made of it
+}
+
+// Stats returns the counts as they are now. They are not from one instant.
+func (s *Store[K, V]) Stats() Stats {
+	s.mu.Lock()
+	stats := Stats{
+		Evictions:   s.evictions,
+		Expirations: s.expirations,
+		Refused:     s.refused,
+		Entries:     s.policy.len(),
+		Weight:      s.policy.weight(),
+		Bound:       s.bound,
+	}
+	s.mu.Unlock()
+	for i := range s.shards {
+		stats.Hits += s.shards[i].hits.Load()
+		stats.Misses += s.shards[i].misses.Load()
+	}
+	return stats
+}
