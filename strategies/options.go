@@ -179,7 +179,7 @@ func WithBlindFills() ReadOption {
 // WithoutHolds lets a write invalidate the key after the source was written, without holding it before. It saves
 // the hold. It gives up that readers, while the source is being written, keep nothing: what they cache between the
 // commit and the invalidation is gone soon after, but if the process dies in between, the old value stays until it
-// expires.
+// expires. So it does where two caches on one store write one key at once and invalidate in the other order.
 func WithoutHolds() ReadOption {
 	return readOption(func(c *readConfig) { c.withoutHolds = true })
 }

@@ -208,7 +208,7 @@ func refusesWrite(ctx context.Context, err error) bool {
 }
 
 // forget deletes keys of the cache that were written without a hold.
-func forget[K comparable, V any](ctx context.Context, config *common, timeout time.Duration, inner tarn.Guarded[K, V], keys []K) error {
+func forget[K comparable, V any](ctx context.Context, config *common, inner tarn.Guarded[K, V], keys []K) error {
 	err := eachOf(len(keys), func(i int) error { return inner.Delete(ctx, keys[i]) })
 	if err == nil {
 		return nil
