@@ -1,0 +1,187 @@
+// Package storetest is the conformance suite of tarn's stores: [Run] checks any [tarn.Store], ours or a stranger's,
+// against what package tarn promises about stores, leases and holds.
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t testing.TB) tarn.Store[string, string] {
+//			return mystore.New(mystore.Options[string, string]{MaxEntries: 20_000})
+//		})
+//	}
+//
+// Each row of the suite is a subtest, and a row that fails prints the rule it guards. What a store offers beyond
+// Get, Set and Delete is asked for with [tarn.As]; a capability that it lacks is a skipped subtest that says how
+// many rows were left out, or a failed one if [Require] names it.
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tarncache/tarn"
+)
+
+// Run checks the stores that newStore makes. Every row gets a store of its own, which newStore returns empty, and
+// which has room for at least 10,000 entries of up to 100 bytes: a store may forget what it has no room for, and
+// the suite could not tell that from a fault. If the store offers Close() error, Close() or Close(context.Context)
+// error, itself or through its As, Run closes it when the row is over.
+//
+// A row runs in a bubble of testing/synctest, where time stands still until everybody waits, so that lives are
+// checked to the nanosecond. newStore is called inside that bubble: the goroutines it starts belong to the store
+// and end with its Close, and it makes no use of the network. A store that does takes [RealTime].
+//
+// Run may be called from several tests at once; each call runs its rows one after the other.
+func Run(t *testing.T, newStore func(t testing.TB) tarn.Store[string, string], opts ...Option) {
+	t.Helper()
+	if newStore == nil {
+		panic("storetest: Run: newStore is nil")
+	}
+	c := config{newStore: newStore}
+	for _, o := range opts {
+		o(&c)
+	}
+	var offered Capability
+	if err := c.try(t, row{check: func(x *trial) error { offered = x.offered; return nil }}); err != nil {
+		t.Fatalf("storetest: %v", err)
+	}
+	for _, g := range suite() {
+		t.Run(g.name, func(t *testing.T) {
+			if missing := g.needs &^ offered; missing != 0 {
+				c.leftOut(t, missing, fmt.Sprintf("its %d rows are", len(g.rows)))
+			}
+			for _, r := range g.rows {
+				t.Run(r.name, func(t *testing.T) { c.run(t, r, offered) })
+			}
+		})
+	}
+}
+
+// run runs one row as a subtest.
+func (c *config) run(t *testing.T, r row, offered Capability) {
+	if missing := r.needs &^ offered; missing != 0 {
+		c.leftOut(t, missing, "this row is")
+	}
+	if r.exact && c.unit != 0 {
+		t.Skip("left out: it checks lives to the nanosecond, and the store's time is real")
+	}
+	switch err := c.try(t, r).(type) {
+	case nil:
+	case notApplicable:
+		t.Skipf("left out: %v", err)
+	default:
+		t.Errorf("%v\nThe rule: %s", err, r.rule)
+	}
+}
+
+// leftOut ends a subtest for which the store lacks a capability.
+func (c *config) leftOut(t *testing.T, missing Capability, what string) {
+	if required := missing & c.required; required != 0 {
+		t.Fatalf("required, but the store does not offer it: %v", required)
+	}
+	t.Skipf("the store does not offer %v: %s left out", missing, what)
+}
+
+// An Option of [Run].
+type Option func(*config)
+
+type config struct {
+	newStore func(t testing.TB) tarn.Store[string, string]
+	required Capability
+	unit     time.Duration // zero: time is synctest's
+	seed     uint64
+	replay   bool
+}
+
+// Require makes the suite fail where the store lacks one of the capabilities. Left out, a capability that the
+// store lacks is a skipped subtest.
+func Require(capabilities ...Capability) Option {
+	return func(c *config) {
+		for _, capability := range capabilities {
+			c.required |= capability
+		}
+	}
+}
+
+// RealTime runs the suite by the real clock, for a store whose time is not the program's, such as one behind a
+// network. Lives that a row waits for take a few units; a unit well above the time that one call takes, such as
+// 200 milliseconds, gives answers that do not depend on the machine. Rows that need time to the nanosecond are
+// skipped. A store that caps lives is taken to keep what shall live for ever for an hour at least. Left out, time
+// is that of testing/synctest. It panics if unit is not positive.
+func RealTime(unit time.Duration) Option {
+	if unit <= 0 {
+		panic(fmt.Sprintf("storetest: RealTime: not positive: %v", unit))
+	}
+	return func(c *config) { c.unit = unit }
+}
+
+// Replay runs the rows of random operations with this seed alone, which a failure printed. Left out, seeds are
+// new in every run.
+func Replay(seed uint64) Option {
+	return func(c *config) { c.seed, c.replay = seed, true }
+}
+
+// try runs one row and returns what was wrong with the store.
+func (c *config) try(t *testing.T, r row) (err error) {
+	times := max(r.repeat, 1)
+	if r.repeat > 0 && c.replay {
+		times = 1
+	} else if testing.Short() {
+		times = min(times, 5)
+	}
+	for range times {
+		seed := c.seed
+		if !c.replay {
+			seed = rand.Uint64()
+		}
+		if c.unit != 0 {
+			err = c.attempt(t, r, seed)
+		} else {
+			synctest.Test(t, func(t *testing.T) { err = c.attempt(t, r, seed) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type group struct {
+	name  string
+	needs Capability
+	rows  []row
+}
+
+// row is one check of the suite.
+type row struct {
+	name   string
+	rule   string               // what it guards, printed when it fails
+	needs  Capability           // beyond those of its group
+	exact  bool                 // it needs time to stand still
+	repeat int                  // it is random, and runs so often, each time with a seed of its own
+	check  func(x *trial) error // runs on a new store
+}
+
+// suite returns all rows.
+func suite() []group {
+	return []group{
+		{"Store", 0, concat(basicRows, expiryRows, cancelledRows(0), sharedRows, modelRows)},
+		{"BatchStore", BatchStore, concat(batchRows, cancelledRows(BatchStore))},
+		{"Adder", Adder, concat(addRows, cancelledRows(Adder))},
+		{"Toucher", Toucher, concat(touchRows, cancelledRows(Toucher))},
+		{"Computer", Computer, concat(computeRows, cancelledRows(Computer))},
+		{"Clearer", Clearer, concat(clearRows, cancelledRows(Clearer))},
+		{"Scanner", Scanner, scanRows},
+		{"Clocker", Clocker, clockRows},
+		{"Leaser", Leaser, concat(leaseRows, voidRows(), cancelledRows(Leaser), leaseRaceRows)},
+		{"Holder", Holder, concat(holdRows, settleRows, taintRows, heldRows, cancelledRows(Holder), holdRaceRows)},
+		{"Closer", Closer, closedRows()},
+	}
+}
+
+func concat(tables ...[]row) (rows []row) {
+	for _, t := range tables {
+		rows = append(rows, t...)
+	}
+	return rows
+}
