@@ -3,7 +3,8 @@ module github.com/tarncache/tarn/examples
 go 1.25.0
 
 require (
-	golang.org/x/sync v0.22.0
+	github.com/tarncache/tarn v0.1.0
+	golang.org/x/sync v0.19.0
 	modernc.org/sqlite v1.59.0
 )
 
