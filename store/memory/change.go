@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/ttl"
@@ -48,17 +49,33 @@ func (s *Store[K, V]) after(ctx context.Context, c *change[K, V]) {
 	}
 }
 
-// tell tells the listener of every removal, even if it panics at one.
+// tell tells the listener of every removal. If it panics at one, the others are told before the panic goes on.
 func (s *Store[K, V]) tell(removed []Removal[K, V]) {
 	i := 0
 	defer func() {
-		if i < len(removed) {
-			s.tell(removed[i+1:])
+		for i++; i < len(removed); i++ {
+			s.tellContained(removed[i])
 		}
 	}()
 	for ; i < len(removed); i++ {
 		s.options.OnRemove(removed[i])
 	}
+}
+
+// tellContained tells the listener of one removal, and the observer if that panics.
+func (s *Store[K, V]) tellContained(r Removal[K, V]) {
+	defer s.contain()
+	s.options.OnRemove(r)
+}
+
+// contain, deferred, ends a panic of the listener that no caller could see, and tells the observer of it.
+func (s *Store[K, V]) contain() {
+	p := recover()
+	if p == nil || s.options.Observer == nil {
+		return
+	}
+	err := &tarn.PanicError{Value: p, Stack: debug.Stack()}
+	s.options.Observer.Observe(context.Background(), tarn.Event{Kind: tarn.EventPanicked, N: 1, Err: err})
 }
 
 // The methods below change the store. Their callers have mu.
@@ -152,10 +169,7 @@ func (s *Store[K, V]) insert(c *change[K, V], key K, hash uint64, e tarn.Entry[V
 	s.policy.insert(n)
 	s.dropEvicted(c) // before n is there for readers, so that there never are too many
 	s.deadlines.set(n)
-	sh := s.shard(hash)
-	sh.mu.Lock()
-	sh.nodes[key] = n
-	sh.mu.Unlock()
+	s.shard(hash).insert(n)
 }
 
 // empty removes what stands under key.
@@ -192,10 +206,7 @@ func (s *Store[K, V]) dropEvicted(c *change[K, V]) {
 // drop forgets a node that the policy has let go.
 func (s *Store[K, V]) drop(c *change[K, V], n *node[K, V], cause Cause) {
 	s.deadlines.remove(n)
-	sh := s.shard(n.hash)
-	sh.mu.Lock()
-	delete(sh.nodes, n.key)
-	sh.mu.Unlock()
+	s.shard(n.hash).remove(n.key)
 	s.note(c, n, cause)
 }
 

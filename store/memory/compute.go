@@ -21,7 +21,7 @@ func (s *Store[K, V]) Compute(
 			return tarn.Entry[V]{}, false, err
 		}
 		e, op := f(seen.entry, seen.node != nil)
-		if op == tarn.ComputeKeep {
+		if op != tarn.ComputeStore && op != tarn.ComputeDelete {
 			return seen.entry, seen.node != nil, nil
 		}
 		var weight int64

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/tarncache/tarn"
@@ -61,27 +60,4 @@ func (m *marks) takeUntold() uint32 {
 	n := m.word.Load() / oneUntold
 	m.word.Add(-(n * oneUntold))
 	return n
-}
-
-// shard is a part of the table. Readers lock a shard alone; whoever changes it holds Store.mu too.
-type shard[K comparable, V any] struct {
-	mu     sync.RWMutex      // protects nodes, clears, closed
-	nodes  map[K]*node[K, V] // nil once closed
-	clears uint64            // counts the maps put in place of nodes
-	closed bool
-
-	hits, misses atomic.Uint64
-
-	_ [48]byte // so that neighbours do not share a cache line
-}
-
-// swap puts a map, or nil, in place of nodes, which it returns.
-func (sh *shard[K, V]) swap(nodes map[K]*node[K, V]) map[K]*node[K, V] {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	old := sh.nodes
-	sh.nodes = nodes
-	sh.clears++
-	sh.closed = nodes == nil
-	return old
 }

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 	"weak"
 
-	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -113,14 +111,8 @@ func (s *Store[K, V]) sweepSome() (more bool) {
 	more = s.deadlines.next().Passed(s.now(&c))
 	s.mu.Unlock()
 
-	ctx := context.Background()
-	defer func() {
-		if p := recover(); p != nil && s.options.Observer != nil {
-			err := &tarn.PanicError{Value: p, Stack: debug.Stack()}
-			s.options.Observer.Observe(ctx, tarn.Event{Kind: tarn.EventPanicked, N: 1, Err: err})
-		}
-	}()
-	s.after(ctx, &c)
+	defer s.contain()
+	s.after(context.Background(), &c)
 	return more
 }
 
