@@ -1,0 +1,145 @@
+package strategies
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarncache/tarn"
+)
+
+// WriteBackConfig says how [WriteBack] collects and writes what is pending. The zero WriteBackConfig is a good
+// default.
+type WriteBackConfig[K comparable, V any] struct {
+	// MaxBatch is how many keys are written in one batch at most. Zero: 500.
+	MaxBatch int
+
+	// MaxDelay is how long a write waits for others to be written with. A batch is due when it is full, or when its
+	// oldest write has waited for so long; earlier if a bound is met. It is also what a crash can lose of a source
+	// that keeps up. Zero: 100 milliseconds.
+	MaxDelay time.Duration
+
+	// Concurrency is how many batches are written at once, of different keys. Zero: 4.
+	Concurrency int
+
+	// MaxPending is how many keys may be pending, those in flight included. Another write of a pending key needs no
+	// further place. Zero: 100,000.
+	MaxPending int
+
+	// MaxPendingBytes is how many bytes may be pending, as Size counts them. A value in flight counts until the
+	// source has answered, beside a newer one of its key. Zero: no bound.
+	MaxPendingBytes int64
+
+	// Size returns the bytes of a value with its key; a negative size counts as 0. A delete counts as no bytes. It
+	// must be quick, and is needed if there is a bound on bytes. Nil: bytes are not counted.
+	Size func(key K, value V) int64
+
+	// WhenFull says what becomes of a write that finds no room. Zero: BlockWhenFull.
+	WhenFull WhenFull
+
+	// MinBackoff and MaxBackoff bound the time after which a key that failed is tried again: a random time up to
+	// MinBackoff after the first failure, twice that after the second, and so on up to MaxBackoff. Zero: 100
+	// milliseconds and 30 seconds; if only one is set, the other is no less, or no more, than that.
+	MinBackoff, MaxBackoff time.Duration
+
+	// MaxAttempts is how often a write is tried before it is handed to DeadLetter. What failed only together with
+	// others of its batch is tried by itself first, so it may be tried some times more. Zero: there is no limit.
+	MaxAttempts int
+
+	// DeadLetter is handed a write that is given up: its error is marked by [tarn.Permanent], or it was tried
+	// MaxAttempts times. It is not called for a write that a newer one of its key replaces. When it returns, the
+	// write is no longer pending, and reads see what the source has. If it panics, the write stays, to be tried
+	// again later. ctx ends after WriteTimeout. Calls may be concurrent, but not for one key. Nil: nothing is ever
+	// given up, and a permanent failure is tried again every MaxBackoff.
+	DeadLetter func(ctx context.Context, letter DeadLetter[K, V])
+
+	// WriteTimeout bounds one call of the Writer: its context ends then. A Writer that goes on regardless keeps its
+	// keys and one of the Concurrency places. Where the Writer is no [tarn.BatchWriter], a batch that has taken so
+	// long is cut short, and the rest of it is written in another. Zero: 30 seconds.
+	WriteTimeout time.Duration
+}
+
+// WhenFull says what becomes of a write that finds no room among the pending.
+type WhenFull uint8
+
+const (
+	// BlockWhenFull waits for room until the context of the call ends, first come first served.
+	BlockWhenFull WhenFull = iota
+
+	// RefuseWhenFull returns [tarn.ErrFull]. Nothing was accepted.
+	RefuseWhenFull
+
+	// WriteThroughWhenFull writes the source before the call returns, as WriteThrough does, after whatever is in
+	// flight of the key. What was pending of the key is replaced by it.
+	WriteThroughWhenFull
+)
+
+// DeadLetter is a write that was given up.
+type DeadLetter[K comparable, V any] struct {
+	Op       tarn.Op[K, V]
+	Err      error // of the last attempt
+	Attempts int
+}
+
+const (
+	defaultWriteBatch   = 500
+	defaultWriteDelay   = 100 * time.Millisecond
+	defaultConcurrency  = 4
+	defaultMaxPending   = 100_000
+	defaultMinBackoff   = 100 * time.Millisecond
+	defaultMaxBackoff   = 30 * time.Second
+	defaultWriteTimeout = 30 * time.Second
+	defaultCloseTimeout = 30 * time.Second
+)
+
+// validate returns an error that names the field that makes no sense.
+func (c *WriteBackConfig[K, V]) validate() error {
+	for _, field := range []struct {
+		name     string
+		negative bool
+	}{
+		{"MaxBatch", c.MaxBatch < 0},
+		{"MaxDelay", c.MaxDelay < 0},
+		{"Concurrency", c.Concurrency < 0},
+		{"MaxPending", c.MaxPending < 0},
+		{"MaxPendingBytes", c.MaxPendingBytes < 0},
+		{"MinBackoff", c.MinBackoff < 0},
+		{"MaxBackoff", c.MaxBackoff < 0},
+		{"MaxAttempts", c.MaxAttempts < 0},
+		{"WriteTimeout", c.WriteTimeout < 0},
+	} {
+		if field.negative {
+			return fmt.Errorf("WriteBackConfig.%s is negative", field.name)
+		}
+	}
+	switch {
+	case c.MaxPendingBytes > 0 && c.Size == nil:
+		return errors.New("WriteBackConfig.MaxPendingBytes needs WriteBackConfig.Size")
+	case c.WhenFull > WriteThroughWhenFull:
+		return fmt.Errorf("WriteBackConfig.WhenFull is unknown: %d", c.WhenFull)
+	case c.MaxBackoff > 0 && c.MinBackoff > c.MaxBackoff:
+		return errors.New("WriteBackConfig.MinBackoff is greater than WriteBackConfig.MaxBackoff")
+	case c.MaxAttempts > 0 && c.DeadLetter == nil:
+		return errors.New("WriteBackConfig.MaxAttempts needs WriteBackConfig.DeadLetter")
+	}
+	return nil
+}
+
+// withDefaults returns a copy in which what was left out is set.
+func (c WriteBackConfig[K, V]) withDefaults() WriteBackConfig[K, V] {
+	c.MaxBatch = cmp.Or(c.MaxBatch, defaultWriteBatch)
+	c.MaxDelay = cmp.Or(c.MaxDelay, defaultWriteDelay)
+	c.Concurrency = cmp.Or(c.Concurrency, defaultConcurrency)
+	c.MaxPending = cmp.Or(c.MaxPending, defaultMaxPending)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, defaultWriteTimeout)
+	switch {
+	case c.MaxBackoff == 0:
+		c.MinBackoff = cmp.Or(c.MinBackoff, defaultMinBackoff)
+		c.MaxBackoff = max(defaultMaxBackoff, c.MinBackoff)
+	case c.MinBackoff == 0:
+		c.MinBackoff = min(defaultMinBackoff, c.MaxBackoff)
+	}
+	return c
+}
