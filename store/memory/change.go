@@ -101,6 +101,19 @@ func (s *Store[K, V]) entryOf(c *change[K, V], n *node[K, V]) tarn.Entry[V] {
 	return e
 }
 
+// store is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key
+// cannot be found again or its life is over, has left at once.
+func (s *Store[K, V]) store(c *change[K, V], key K, hash uint64, e tarn.Entry[V], weight int64) error {
+	stored, err := false, error(nil)
+	if storable(key) {
+		stored, err = s.put(c, key, hash, e, weight)
+	}
+	if !stored && err == nil {
+		s.note(c, key, &e, Evicted)
+	}
+	return err
+}
+
 // put gives key an entry of weight in place of any other, and reports whether it stored it: one that has expired
 // already leaves the key empty, and so does one that it refuses with an error.
 func (s *Store[K, V]) put(c *change[K, V], key K, hash uint64, e tarn.Entry[V], weight int64) (bool, error) {
@@ -142,7 +155,7 @@ func (s *Store[K, V]) admissible(e tarn.Entry[V], weight int64) (int64, error) {
 var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative weight")
 
 func (s *Store[K, V]) replace(c *change[K, V], n *node[K, V], e tarn.Entry[V], weight int64) {
-	s.note(c, n, Replaced)
+	s.note(c, n.key, &n.entry, Replaced)
 	s.setEntry(n, e)
 	s.policy.reweigh(n, weight)
 	s.dropEvicted(c)
@@ -207,12 +220,12 @@ func (s *Store[K, V]) dropEvicted(c *change[K, V]) {
 func (s *Store[K, V]) drop(c *change[K, V], n *node[K, V], cause Cause) {
 	s.deadlines.remove(n)
 	s.shard(n.hash).remove(n.key)
-	s.note(c, n, cause)
+	s.note(c, n.key, &n.entry, cause)
 }
 
-// note counts that the entry of a node leaves, and remembers whom to tell.
-func (s *Store[K, V]) note(c *change[K, V], n *node[K, V], cause Cause) {
-	if s.passed(c, n.entry.Expires) {
+// note counts that an entry leaves, and remembers whom to tell.
+func (s *Store[K, V]) note(c *change[K, V], key K, e *tarn.Entry[V], cause Cause) {
+	if s.passed(c, e.Expires) {
 		cause = Expired
 	}
 	switch cause {
@@ -223,7 +236,7 @@ func (s *Store[K, V]) note(c *change[K, V], n *node[K, V], cause Cause) {
 		s.expirations++
 		c.expired++
 	}
-	if s.options.OnRemove != nil && !n.entry.Negative {
-		c.removed = append(c.removed, Removal[K, V]{Key: n.key, Value: n.entry.Value, Cause: cause})
+	if s.options.OnRemove != nil && !e.Negative {
+		c.removed = append(c.removed, Removal[K, V]{Key: key, Value: e.Value, Cause: cause})
 	}
 }

@@ -79,8 +79,6 @@ func (s *Store[K, V]) commit(
 		return now, true, tarn.ErrClosed
 	case s.held(c, key):
 		return now, true, tarn.ErrHeld
-	case !storable(key):
-		return now, true, nil
 	}
 	if n := s.live(c, key, hash); n != seen.node || n != nil && n.version != seen.version {
 		return now, false, nil
@@ -90,6 +88,6 @@ func (s *Store[K, V]) commit(
 		s.empty(c, key, hash, Deleted)
 		return now, true, nil
 	}
-	_, err = s.put(c, key, hash, e, weight)
+	err = s.store(c, key, hash, e, weight)
 	return s.sightOf(c, s.live(c, key, hash)), true, err
 }

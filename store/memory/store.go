@@ -31,7 +31,7 @@ import (
 // run outside them.
 //
 // A key that is not equal to itself, such as NaN or a struct with one in it, could never be found again. It is
-// treated like an entry that was evicted at once: Set returns nil and keeps nothing, and OnRemove is not told.
+// treated like an entry that is evicted at once: Set returns nil and keeps nothing, and OnRemove is told so.
 // A key of an interface type whose dynamic type cannot be compared panics, as in a Go map, and changes nothing.
 type Store[K comparable, V any] struct {
 	options Options[K, V]
@@ -152,14 +152,11 @@ func (s *Store[K, V]) set(c *change[K, V], key K, hash uint64, e tarn.Entry[V], 
 	switch {
 	case s.closed:
 		return tarn.ErrClosed
-	case !storable(key):
-		return nil
 	case s.held(c, key):
 		return tarn.ErrHeld
 	}
 	s.changed(c, key)
-	_, err := s.put(c, key, hash, e, weight)
-	return err
+	return s.store(c, key, hash, e, weight)
 }
 
 // weigh asks how heavy an entry is. Nobody may have mu: it calls the application.
