@@ -2,7 +2,7 @@
 
 .POSIX:
 
-help: ## this list
+help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 deps: ## install what the tests need and the machine lacks, saying what and why

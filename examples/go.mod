@@ -4,7 +4,7 @@ go 1.25.0
 
 require (
 	github.com/tarncache/tarn v0.1.0
-	golang.org/x/sync v0.19.0
+	golang.org/x/sync v0.22.0
 	modernc.org/sqlite v1.59.0
 )
 
