@@ -180,7 +180,9 @@ func (t *flights[K, V]) land(f *flight[K, V], v V, err error) (next *flight[K, V
 	}
 	if s.running, s.next = s.next, nil; s.running == nil {
 		delete(t.slots, f.key)
+		return nil
 	}
+	s.running.load.after = nil // or a key that is always invalidated would chain its loads together for ever
 	return s.running
 }
 

@@ -108,9 +108,9 @@ func (l *load[K, V]) rescue(v any) {
 }
 
 // expire gives up on a load that is above its time limit, so that a loader that ignores its context hangs nobody.
-// The loader may still run then, beside the next load of its key.
+// The loader may still run then, beside the next load of its key. Its context ends by its own deadline: cancelled
+// here, a loader that obeys could not tell why.
 func (l *load[K, V]) expire() {
-	l.cancel()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), defaultSettleTimeout)
 	defer cancel()
 	l.release(ctx, l.flights)
@@ -294,23 +294,28 @@ func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	}
 }
 
-// explain says that an error came from a load, and why it was cancelled if the cache did that.
+// explain says that an error came from a load, and why it was cancelled if the cache did that: a source that is
+// cancelled often has an error of its own for it.
 func (l *load[K, V]) explain(err error) error {
-	switch l.ctx.Err() {
-	case context.Canceled:
-		if l.reader.closed.Load() && errors.Is(err, context.Canceled) {
-			return tarn.ErrClosed
-		}
-	case context.DeadlineExceeded:
-		if errors.Is(err, context.DeadlineExceeded) {
-			return tarn.ErrLoadTimeout
-		}
-	}
 	var p *tarn.PanicError
 	if errors.As(err, &p) {
 		return err
 	}
+	switch ended := l.ctx.Err(); {
+	case ended == context.Canceled && l.reader.closed.Load():
+		return because(tarn.ErrClosed, ended, err)
+	case ended == context.DeadlineExceeded:
+		return because(tarn.ErrLoadTimeout, ended, err)
+	}
 	return fmt.Errorf("tarn: load: %w", err)
+}
+
+// because returns the reason why a load was cancelled, and err with it if that says more than that its context ended.
+func because(reason, ended, err error) error {
+	if errors.Is(err, ended) {
+		return reason
+	}
+	return fmt.Errorf("%w: %w", reason, err)
 }
 
 // fill stores the results whose leases stand, and gives the other leases back.
