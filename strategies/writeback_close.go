@@ -52,11 +52,11 @@ func (c *WriteBackCache[K, V]) Flush(ctx context.Context) error {
 	if len(round.failed) == 0 {
 		return nil
 	}
-	return &UnwrittenError[K]{Keys: round.failed, Err: because(ended, round.err)}
+	return &UnwrittenError[K]{Keys: round.failed, Err: whyUnwritten(ended, round.err)}
 }
 
-// because joins what ended the waiting, if something did, with a failure of the source, if there was one.
-func because(ended, failure error) error {
+// whyUnwritten joins what ended the waiting, if something did, with a failure of the source, if there was one.
+func whyUnwritten(ended, failure error) error {
 	switch {
 	case ended == nil:
 		return failure
@@ -80,7 +80,7 @@ func (c *WriteBackCache[K, V]) unwritten(ended error) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return &UnwrittenError[K]{Keys: keys, Err: because(ended, failure)}
+	return &UnwrittenError[K]{Keys: keys, Err: whyUnwritten(ended, failure)}
 }
 
 // Close refuses writes from now on, waking those that wait for room, and writes what is pending, trying again with
