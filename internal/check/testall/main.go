@@ -111,7 +111,7 @@ func (s *suite) report() error {
 		left = append(left, "the race detector, for every test: "+s.norace+" (make deps installs what it needs)")
 	}
 	for _, r := range s.results {
-		if r.outcome == "skip" {
+		if r.leftOut() {
 			left = append(left, fmt.Sprintf("%s of %s: %s", r.test, r.pkg, r.reason()))
 		}
 	}

@@ -104,6 +104,17 @@ func TestB(t *testing.T) {}`)},
 			hides:  "LEFT OUT",
 		},
 		{
+			rule: "an input that a fuzz test skips was not left out",
+			files: map[string]string{"p_test.go": testFile(`
+func FuzzA(f *testing.F) {
+	f.Add(1)
+	f.Fuzz(func(t *testing.T, n int) { t.Skip("outside of the contract") })
+}`)},
+			strict: true,
+			says:   []string{"1 passed, 0 failed, 0 skipped"},
+			hides:  "LEFT OUT",
+		},
+		{
 			rule:   "a missing race detector is left out",
 			files:  map[string]string{"p_test.go": testFile(`func TestA(t *testing.T) {}`)},
 			norace: "no compiler",

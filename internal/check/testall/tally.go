@@ -28,6 +28,12 @@ type result struct {
 	output         strings.Builder
 }
 
+// leftOut reports whether the test skipped itself. A fuzz test that skips an input, because its contract says
+// nothing about it, has left nothing out.
+func (r *result) leftOut() bool {
+	return r.outcome == "skip" && !strings.HasPrefix(r.test, "Fuzz")
+}
+
 // reason is what a test said as it skipped itself.
 func (r *result) reason() string {
 	var said []string
@@ -148,12 +154,12 @@ func (s *suite) unfinished() {
 
 func (s *suite) count() (passed, failed, skipped int) {
 	for _, r := range s.results {
-		switch r.outcome {
-		case "pass":
+		switch {
+		case r.outcome == "pass":
 			passed++
-		case "fail":
+		case r.outcome == "fail":
 			failed++
-		case "skip":
+		case r.leftOut():
 			skipped++
 		}
 	}
@@ -168,7 +174,7 @@ func (s *suite) skippedByPackage() []again {
 	type where struct{ dir, pkg string }
 	names := make(map[where]map[string]bool)
 	for _, r := range s.results {
-		if r.outcome != "skip" {
+		if !r.leftOut() {
 			continue
 		}
 		at := where{r.dir, r.pkg}
