@@ -185,13 +185,20 @@ func (r *reader[K, V]) boardBatch(
 			}
 		}
 	}
-	r.ask(ctx, seats, asked, func(key K) maker[K, V] { return r.maker(ctx, loader, together, key) })
-	if len(together.flights) > 0 {
-		together.start()
-	} else {
-		together.cancel()
+	together.depart() // before the store is asked, which may stall: others wait for these flights by now
+	if len(asked) > 0 {
+		r.ask(ctx, seats, asked, loader)
 	}
 	return seats
+}
+
+// depart starts a load if it has flights.
+func (l *load[K, V]) depart() {
+	if len(l.flights) == 0 {
+		l.cancel()
+		return
+	}
+	l.start()
 }
 
 // maker makes the flight of one key: as part of the load together if it takes off at once, as a load of its own if
@@ -207,10 +214,9 @@ func (r *reader[K, V]) maker(ctx context.Context, loader tarn.Loader[K, V], toge
 
 // ask asks the store in one call whether the leases of the flights stand that board answered asking for, and
 // replaces those flights by ones that may be shared.
-func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []int, maker func(key K) maker[K, V]) {
-	if len(asked) == 0 {
-		return
-	}
+func (r *reader[K, V]) ask(
+	ctx context.Context, seats []*flight[K, V], asked []int, loader tarn.Loader[K, V],
+) {
 	keys := make([]K, len(asked))
 	tokens := make([]tarn.Token, len(asked))
 	for n, i := range asked {
@@ -221,7 +227,9 @@ func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []i
 		r.storeFailed(ctx, err, len(keys))
 		clear(stands)
 	}
+	together := r.newLoad(ctx, loader)
 	for n, i := range asked {
-		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], maker(keys[n]))
+		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], r.maker(ctx, loader, together, keys[n]))
 	}
+	together.depart()
 }

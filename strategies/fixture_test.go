@@ -249,6 +249,13 @@ func (e *events) Observe(_ context.Context, ev tarn.Event) {
 	}
 }
 
+// on has f run on every event.
+func (e *events) on(f func(tarn.Event)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hook = f
+}
+
 func (e *events) count(kind tarn.EventKind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
