@@ -1,19 +1,21 @@
 // Command ratios says how the benchmarks stand against their targets.
 //
-//	go run ./cmd/ratios            run the benchmarks that have a target, ten rounds, and print the table
-//	go run ./cmd/ratios FILE...    print the table of what go test -bench wrote before
+//	go run ./cmd/ratios            run the benchmarks of the table, ten rounds, and print it
+//	go run ./cmd/ratios FILE...    print it from what go test -bench wrote before
 //
-// A round runs every benchmark once, so that a machine that is slower for a while is so for all of them. Figures are
-// medians.
+// It is run in the folder of the benchmarks. A round runs every benchmark once, so that a machine that is slower for
+// a while is so for all of them. Figures are medians.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -100,20 +102,8 @@ func run(rounds int, pattern, benchtime, keep string, files []string) error {
 		}
 	}
 	if len(files) == 0 {
-		out := io.Discard
-		if keep != "" {
-			f, err := os.Create(keep)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			out = f
-		}
-		for i := range rounds {
-			fmt.Fprintf(os.Stderr, "ratios: round %d of %d\n", i+1, rounds)
-			if err := results.bench(pattern, benchtime, out); err != nil {
-				return err
-			}
+		if err := results.bench(rounds, pattern, benchtime, keep); err != nil {
+			return err
 		}
 	}
 	return results.print(os.Stdout)
@@ -122,22 +112,41 @@ func run(rounds int, pattern, benchtime, keep string, files []string) error {
 // results are the figures of each benchmark, by "name unit".
 type results map[string][]float64
 
-// bench runs the benchmarks once.
-func (r results) bench(pattern, benchtime string, out io.Writer) error {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-timeout", "1h", ".")
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
+// bench builds the benchmarks once and runs them in rounds. What they write is kept in a file, if there is a name.
+func (r results) bench(rounds int, pattern, benchtime, keep string) error {
+	out := io.Discard
+	if keep != "" {
+		f, err := os.Create(keep)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		out = f
+	}
+	dir, err := os.MkdirTemp("", "ratios")
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return err
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "bench.test")
+	build := exec.Command("go", "test", "-c", "-o", binary, ".")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("go test -c: %w", err)
 	}
-	err = r.read(io.TeeReader(stdout, out))
-	if waited := cmd.Wait(); waited != nil {
-		return fmt.Errorf("go test: %w", waited)
+	for i := range rounds {
+		fmt.Fprintf(os.Stderr, "ratios: round %d of %d\n", i+1, rounds)
+		var lines bytes.Buffer
+		cmd := exec.Command(binary, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", benchtime)
+		cmd.Stdout, cmd.Stderr = io.MultiWriter(&lines, out), os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", i+1, err, lines.Bytes())
+		}
+		if err := r.read(&lines); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 var line = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
