@@ -504,7 +504,7 @@ func TestNoFillPutsAnOlderValueBack(t *testing.T) {
 			}
 		})
 	}
-	for i := range 3000 {
+	for i := range 1000 {
 		if i%3 == 0 {
 			v := source.Add(1)
 			runtime.Gosched()

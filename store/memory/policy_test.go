@@ -76,7 +76,7 @@ func TestLoopLargerThanTheStore(t *testing.T) {
 	for _, n := range []int{100, 1000} {
 		for _, times := range []float64{1.1, 1.5, 2} {
 			length := int(float64(n) * times)
-			keys := loop(length, 60*length)
+			keys := loop(length, 40*length)
 			if got, want := ratio(n, keys), 0.85*float64(n)/float64(length); got < want {
 				t.Errorf("%d entries, a loop of %d: %.3f, want %.3f", n, length, got, want)
 			}
@@ -89,7 +89,7 @@ func TestLoopLargerThanTheStore(t *testing.T) {
 
 func TestZipfAndScans(t *testing.T) {
 	const n = 1000
-	keys := zipf(300_000)
+	keys := zipf(120_000)
 	plain, plainLRU := ratio(n, keys), lru(n, keys)
 	if plain < plainLRU+0.03 {
 		t.Errorf("Zipf: %.3f, LRU gets %.3f", plain, plainLRU)
@@ -107,7 +107,7 @@ func TestZipfAndScans(t *testing.T) {
 // TestThePolicyAdapts: what was hot is forgotten when other keys are hot.
 func TestThePolicyAdapts(t *testing.T) {
 	const n = 1000
-	first := zipf(200_000)
+	first := zipf(80_000)
 	second := make([]uint64, len(first))
 	for i, key := range first {
 		second[i] = key + 1<<32

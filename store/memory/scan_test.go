@@ -79,7 +79,7 @@ func TestScanEnds(t *testing.T) {
 		{"early when it is cleared", func(s *memory.Store[int, int], _ func()) { _ = s.Clear(bg) }, nil},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
-			const n = 100_000
+			const n = 30_000
 			s := filled(t, n)
 			ctx, cancel := context.WithCancel(bg)
 			defer cancel()
