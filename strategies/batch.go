@@ -146,11 +146,11 @@ func (r *reader[K, V]) await(ctx context.Context, f *flight[K, V]) tarn.Result[V
 		return tarn.Result[V]{Err: tarn.ErrRecursive}
 	}
 	if n := nestOf(ctx); n != nil {
-		if !n.wait(f.load) {
+		if !n.wait(f.nest) {
 			r.flights.leave(f)
 			return tarn.Result[V]{Err: tarn.ErrRecursive}
 		}
-		defer n.awake(f.load)
+		defer n.awake(f.nest)
 	}
 	select {
 	case <-f.done:

@@ -26,6 +26,7 @@ import (
 type flight[K comparable, V any] struct {
 	key  K
 	load *load[K, V]
+	nest *nest
 	done chan struct{} // closed when value and err are final
 
 	// Protected by flights.mu.
@@ -102,7 +103,7 @@ func (t *flights[K, V]) boardEmpty(key K, newFlight maker[K, V]) *flight[K, V] {
 func (t *flights[K, V]) boardNext(s *slot[K, V], newFlight maker[K, V]) *flight[K, V] {
 	if s.next == nil {
 		s.next = newFlight(true)
-		s.next.load.after = s.running.load
+		s.next.nest.follow(s.running.nest)
 	} else {
 		s.next.waiters++
 	}
@@ -182,7 +183,7 @@ func (t *flights[K, V]) land(f *flight[K, V], v V, err error) (next *flight[K, V
 		delete(t.slots, f.key)
 		return nil
 	}
-	s.running.load.after = nil // or a key that is always invalidated would chain its loads together for ever
+	s.running.nest.follow(nil) // or a key that is always invalidated would chain its loads together for ever
 	return s.running
 }
 

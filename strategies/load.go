@@ -22,6 +22,7 @@ var errNoAnswer = errors.New("tarn: load: LoadMany left a key without an answer"
 type load[K comparable, V any] struct {
 	reader  *reader[K, V]
 	loader  tarn.Loader[K, V]
+	many    tarn.BatchLoader[K, V] // nil: one key at a time
 	flights []*flight[K, V]
 
 	early      bool // reload although the stored entry is fresh
@@ -29,17 +30,16 @@ type load[K comparable, V any] struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	nest   nest
+	nest   nest // of all flights, or of the first if the loader takes one key at a time
 
-	live  int         // flights that have not landed and have waiters; protected by flights.mu
-	after *load[K, V] // what has to end before this one takes off; protected by flights.mu
+	live int // flights that have not landed and have waiters; protected by flights.mu
 }
 
 // newLoad returns a load that can make flights and then be started. ctx is its first caller's.
 func (r *reader[K, V]) newLoad(ctx context.Context, loader tarn.Loader[K, V]) *load[K, V] {
 	l := &load[K, V]{reader: r, loader: loader}
+	l.many, _ = tarn.As[tarn.BatchLoader[K, V]](loader)
 	l.nest.parent = nestOf(ctx)
-	l.nest.load = l
 	detached := context.WithoutCancel(ctx)
 	if r.config.loadContext != nil {
 		detached = context.WithoutCancel(r.config.loadContext(detached))
@@ -50,7 +50,15 @@ func (r *reader[K, V]) newLoad(ctx context.Context, loader tarn.Loader[K, V]) *l
 
 // flight adds a flight for key with one waiter. The caller holds flights.mu, or the flight is not in the table.
 func (l *load[K, V]) flight(key K) *flight[K, V] {
-	f := &flight[K, V]{key: key, load: l, done: make(chan struct{}), waiters: 1}
+	f := &flight[K, V]{key: key, load: l, nest: &l.nest, done: make(chan struct{}), waiters: 1}
+	switch {
+	case l.many != nil:
+		l.nest.load = l
+	case len(l.flights) == 0:
+		l.nest.load = f
+	default: // another call of the loader, which may ask for the keys of the others
+		f.nest = &nest{parent: l.nest.parent, load: f}
+	}
 	l.flights = append(l.flights, f)
 	l.live++
 	return f
@@ -77,7 +85,9 @@ func (l *load[K, V]) run() {
 		limit.Stop()
 		stop()
 		l.cancel()
-		l.nest.end()
+		for _, f := range l.flights {
+			f.nest.end()
+		}
 		l.unburden()
 		l.reader.flights.end(l)
 	}()
@@ -85,8 +95,8 @@ func (l *load[K, V]) run() {
 	if len(left) == 0 {
 		return
 	}
-	if many, ok := tarn.As[tarn.BatchLoader[K, V]](l.loader); ok && len(left) > 1 {
-		l.withPlace(left, func() { l.loadMany(many, left) })
+	if l.many != nil && len(left) > 1 {
+		l.withPlace(left, func() { l.loadMany(left) })
 		return
 	}
 	l.loadEach(left)
@@ -163,18 +173,25 @@ func (l *load[K, V]) look() []*flight[K, V] {
 	return left
 }
 
-// withPlace runs f when the bound on loads has a place for it. A load within a load does not wait for one.
+// withPlace runs f, which is one load or one call of it, when the bound on loads has a place for it. What a loader
+// waits for does not wait for one, for the loader may have it.
 func (l *load[K, V]) withPlace(fs []*flight[K, V], f func()) {
 	places := l.reader.places
-	if places == nil || l.nest.parent != nil {
+	if places == nil {
 		f()
 		return
 	}
-	if err := places.Acquire(l.ctx, 1); err != nil {
-		l.deliver(fs, failed[V](len(fs), err))
-		return
+	wait, hurry := context.WithCancel(l.ctx)
+	defer hurry()
+	if !fs[0].nest.urgent(hurry) {
+		switch err := places.Acquire(wait, 1); {
+		case err == nil:
+			defer places.Release(1)
+		case l.ctx.Err() != nil:
+			l.deliver(fs, failed[V](len(fs), err))
+			return
+		}
 	}
-	defer places.Release(1)
 	f()
 }
 
@@ -202,20 +219,23 @@ func (l *load[K, V]) loadEach(fs []*flight[K, V]) {
 // loadOne loads the key of the one flight in fs.
 func (l *load[K, V]) loadOne(fs []*flight[K, V]) {
 	l.contain(fs, func(into []tarn.Loaded[V]) {
-		key := fs[0].key
+		key, ctx := fs[0].key, l.ctx
+		if n := fs[0].nest; n != &l.nest {
+			ctx = context.WithValue(ctx, nestKey{}, n)
+		}
 		if chooser, ok := tarn.As[tarn.EntryLoader[K, V]](l.loader); ok {
-			got, err := chooser.LoadEntry(l.ctx, key)
+			got, err := chooser.LoadEntry(ctx, key)
 			got.Err = err
 			into[0] = got
 			return
 		}
-		v, err := l.loader.Load(l.ctx, key)
+		v, err := l.loader.Load(ctx, key)
 		into[0] = tarn.Loaded[V]{Value: v, Err: err}
 	})
 }
 
 // loadMany loads the keys with as few calls as the bound on a batch allows.
-func (l *load[K, V]) loadMany(many tarn.BatchLoader[K, V], fs []*flight[K, V]) {
+func (l *load[K, V]) loadMany(fs []*flight[K, V]) {
 	for len(fs) > 0 {
 		n := min(len(fs), l.reader.config.maxBatch)
 		part := fs[:n]
@@ -226,7 +246,7 @@ func (l *load[K, V]) loadMany(many tarn.BatchLoader[K, V], fs []*flight[K, V]) {
 				keys[i] = f.key
 				into[i].Err = errNoAnswer
 			}
-			if err := many.LoadMany(l.ctx, keys, into); err != nil {
+			if err := l.many.LoadMany(l.ctx, keys, into); err != nil {
 				copy(into, failed[V](n, err))
 			}
 		})

@@ -5,25 +5,25 @@ import (
 	"sync"
 )
 
-// nest is the place of a load among the loads that asked for one another: a loader may call a cache, whose loader
-// calls another, and so on, each on its own goroutine. It tells when a loader would wait for itself.
+// nest is the place of a loader's call among the loads that asked for one another: a loader may call a cache, whose
+// loader calls another, and so on, each on its own goroutine. It tells when a loader would wait for itself.
 //
 //	load of user 1 ── waits for ──► load of team 7 ── waits for ──► load of user 1
 type nest struct {
-	parent *nest // the load whose loader asked for this one, by its context; nil: an application's own
+	parent *nest // the call of the loader that asked for this one, by its context; nil: an application's own
 	load   nesting
 
 	mu    sync.Mutex
-	waits []nesting // the loads that this load's loader waits for now; protected by mu
+	waits []*nest // what the loader waits for now; protected by mu, as all below
+	after *nest   // what has to end before this one begins; nil: nothing
+	urged bool    // a loader waits for it, so it is to wait for no place among the loads
+	hurry func()  // ends such a wait; nil: there is none
 }
 
-// nesting is what a nest needs to know of a load of any type.
+// nesting is what a nest needs to know of what is loaded, of any type.
 type nesting interface {
 	// loads reports whether this is a load by reader, of type *reader[K, V], of key, of type K.
 	loads(reader, key any) bool
-
-	// waitsFor returns the loads that have to end before this one does.
-	waitsFor() []nesting
 }
 
 type nestKey struct{}
@@ -44,29 +44,37 @@ func (n *nest) within(reader, key any) bool {
 	return false
 }
 
-// wait notes that n's loader is about to wait for l, unless l waits for n already: then it reports false, for both
+// wait notes that n's loader is about to wait for o, unless o waits for n already: then it reports false, for both
 // would wait for ever. Of two that are about to close a circle at least one sees it, since each notes before it looks.
-func (n *nest) wait(l nesting) bool {
+func (n *nest) wait(o *nest) bool {
 	n.mu.Lock()
-	n.waits = append(n.waits, l)
+	n.waits = append(n.waits, o)
 	n.mu.Unlock()
-	if reaches(l, n.load, map[nesting]bool{}) {
-		n.awake(l)
+	if o.reaches(n, map[*nest]bool{}) {
+		n.awake(o)
 		return false
 	}
+	o.urge()
 	return true
 }
 
-// awake notes that n's loader waits for l no longer.
-func (n *nest) awake(l nesting) {
+// awake notes that n's loader waits for o no longer.
+func (n *nest) awake(o *nest) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, w := range n.waits {
-		if w == l {
+		if w == o {
 			n.waits = append(n.waits[:i], n.waits[i+1:]...)
 			return
 		}
 	}
+}
+
+// follow notes that n begins when o has ended; nil: that it begins.
+func (n *nest) follow(o *nest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.after = o
 }
 
 // end notes that the load has ended: it waits for nothing.
@@ -76,52 +84,70 @@ func (n *nest) end() {
 	n.waits = nil
 }
 
-// waiting returns what the loader waits for.
-func (n *nest) waiting() []nesting {
+// waitsFor returns what has to end before n does.
+func (n *nest) waitsFor() []*nest {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]nesting(nil), n.waits...)
+	waits := append([]*nest(nil), n.waits...)
+	if n.after != nil {
+		waits = append(waits, n.after)
+	}
+	return waits
 }
 
-// reaches reports whether from waits, directly or through others, for to.
-func reaches(from, to nesting, seen map[nesting]bool) bool {
-	if from == to {
+// reaches reports whether n waits, directly or through others, for o.
+func (n *nest) reaches(o *nest, seen map[*nest]bool) bool {
+	if n == o {
 		return true
 	}
-	if seen[from] {
+	if seen[n] {
 		return false
 	}
-	seen[from] = true
-	for _, next := range from.waitsFor() {
-		if reaches(next, to, seen) {
+	seen[n] = true
+	for _, next := range n.waitsFor() {
+		if next.reaches(o, seen) {
 			return true
 		}
 	}
 	return false
+}
+
+// urge has n, and what n begins after, wait for no place: a loader waits for them that may have the place they wait
+// for.
+func (n *nest) urge() {
+	for n != nil {
+		n.mu.Lock()
+		n.urged = true
+		hurry, after := n.hurry, n.after
+		n.mu.Unlock()
+		if hurry != nil {
+			hurry()
+		}
+		n = after
+	}
+}
+
+// urgent reports whether n is to wait for no place. If it is not, hurry will be called should it become so.
+func (n *nest) urgent(hurry func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hurry = hurry
+	return n.parent != nil || n.urged
 }
 
 func (l *load[K, V]) loads(reader, key any) bool {
-	if reader != any(l.reader) {
-		return false
-	}
-	k, ok := key.(K)
-	if !ok {
-		return false
-	}
 	for _, f := range l.flights {
-		if f.key == k {
+		if f.loads(reader, key) {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *load[K, V]) waitsFor() []nesting {
-	waits := l.nest.waiting()
-	l.reader.flights.mu.Lock()
-	defer l.reader.flights.mu.Unlock()
-	if l.after != nil {
-		waits = append(waits, l.after)
+func (f *flight[K, V]) loads(reader, key any) bool {
+	if reader != any(f.load.reader) {
+		return false
 	}
-	return waits
+	k, ok := key.(K)
+	return ok && f.key == k
 }
