@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
+		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(stderr, "Usage: go run ./examples/quickstart [flags]")
 			flags.SetOutput(stderr)
 			flags.PrintDefaults()

@@ -50,7 +50,7 @@ func bare(repo *source, _ tarn.Store[int64, Product], _ strategies.Option) (cata
 // lookAside: the application asks the cache and says how to load what it lacks; it writes the database itself, and
 // Update keeps the cache right meanwhile.
 func lookAside(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
-	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	products := strategies.LookAside(mem, life, watch)
 	return catalogue{
 		read: func(ctx context.Context, id int64) (Product, error) {
@@ -68,7 +68,7 @@ func lookAside(repo *source, mem tarn.Store[int64, Product], watch strategies.Op
 // readThrough: the cache loads what it lacks; the application writes the database itself and then drops the
 // cached copy.
 func readThrough(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
-	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	products := strategies.ReadThrough(mem, find, life, watch)
 	return catalogue{
 		read: products.Get,
@@ -82,7 +82,7 @@ func readThrough(repo *source, mem tarn.Store[int64, Product], watch strategies.
 
 // writeThrough: a write goes to the database and then into the cache.
 func writeThrough(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
-	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	save := tarn.WriteValueFuncs(repo.Save, repo.Remove)
 	products := strategies.WriteThrough(strategies.ReadThrough(mem, find, life, watch), save, watch)
 	return cached(products), nil
@@ -90,7 +90,7 @@ func writeThrough(repo *source, mem tarn.Store[int64, Product], watch strategies
 
 // writeAround: a write goes to the database alone, and the cached copy is dropped.
 func writeAround(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
-	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	save := tarn.WriteValueFuncs(repo.Save, repo.Remove)
 	products := strategies.WriteAround(strategies.ReadThrough(mem, find, life, watch), save, watch)
 	return cached(products), nil
@@ -99,7 +99,7 @@ func writeAround(repo *source, mem tarn.Store[int64, Product], watch strategies.
 // writeBack: a write is acknowledged at once and reaches the database soon after, in a batch, and together with
 // later writes of the same product. There is no journal here: a crash would lose what is pending.
 func writeBack(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
-	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	save := tarn.WriteManyFuncs(repo.Apply)
 	products, err := strategies.WriteBack(strategies.ReadThrough(mem, find, life, watch), save,
 		strategies.WriteBackConfig[int64, Product]{}, watch)
