@@ -98,16 +98,17 @@ func (q *pendingQueue[K, V]) addTimed(p *pendingKey[K, V], due time.Duration, ur
 	q.signal()
 }
 
-// hurry makes a key urgent.
-func (q *pendingQueue[K, V]) hurry(p *pendingKey[K, V]) {
+// hurry makes keys urgent, all at once so that they make up whole batches.
+func (q *pendingQueue[K, V]) hurry(keys ...*pendingKey[K, V]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if p.place == amongUrgent {
-		return
+	for _, p := range keys {
+		if p.place != amongUrgent {
+			q.remove(p)
+			p.place = amongUrgent
+			q.urgent.pushBack(p)
+		}
 	}
-	q.remove(p)
-	p.place = amongUrgent
-	q.urgent.pushBack(p)
 	q.signal()
 }
 

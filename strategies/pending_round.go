@@ -67,15 +67,17 @@ func (p *pendingKey[K, V]) disarm() {
 // flush begins a round that makes everything pending urgent.
 func (t *pendingTable[K, V]) flush() *flushRound[K] {
 	r := &flushRound[K]{done: make(chan struct{}), left: 1} // 1: until all are counted
+	var resting []*pendingKey[K, V]
 	t.each(func(p *pendingKey[K, V]) {
 		r.mu.Lock()
 		r.left++
 		r.mu.Unlock()
 		p.waits = append(p.waits, flushWait[K]{round: r, seq: p.op.Seq})
 		if !p.busy {
-			t.queue.hurry(p)
+			resting = append(resting, p)
 		}
 	})
+	t.queue.hurry(resting...)
 	var none K
 	r.resolve(none, nil)
 	return r
