@@ -156,6 +156,11 @@ func (r *reader[K, V]) await(ctx context.Context, f *flight[K, V]) tarn.Result[V
 	case <-f.done:
 		return tarn.Result[V]{Value: f.value, Err: f.err}
 	case <-ctx.Done():
+	}
+	select {
+	case <-f.done: // both came: one key of a batch may have waited until the context ended, while this one was loaded
+		return tarn.Result[V]{Value: f.value, Err: f.err}
+	default:
 		r.flights.leave(f)
 		return tarn.Result[V]{Err: ctx.Err()}
 	}
