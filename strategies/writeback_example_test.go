@@ -52,7 +52,7 @@ func ExampleWriteBack() {
 
 // An application that shuts down keeps what could not be written.
 func ExampleWriteBackCache_Pending() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx := context.Background()
 	find := tarn.LoadFunc(func(context.Context, string) (int, error) { return 0, tarn.ErrNotFound })
 	save := tarn.WriteManyFuncs(func(context.Context, []tarn.Op[string, int]) error {
 		return errors.New("the database is away")
@@ -69,8 +69,9 @@ func ExampleWriteBackCache_Pending() {
 		fmt.Println(err)
 	}
 
+	ended, cancel := context.WithCancel(ctx)
 	cancel() // no time is left
-	err = stock.Close(ctx)
+	err = stock.Close(ended)
 	var unwritten *strategies.UnwrittenError[string]
 	if errors.As(err, &unwritten) {
 		fmt.Println(unwritten.Keys, errors.Is(err, context.Canceled))

@@ -61,7 +61,8 @@ func (l *ledger) apply(ctx context.Context, ops []tarn.Op[string, int]) error {
 			continue
 		}
 		if op.Epoch == 0 || op.Seq == 0 || op.Seq < l.seqs[op.Key] {
-			l.breaches = append(l.breaches, fmt.Sprintf("%s: seq %d of epoch %d after %d", op.Key, op.Seq, op.Epoch, l.seqs[op.Key]))
+			l.breaches = append(l.breaches,
+				fmt.Sprintf("%s: seq %d of epoch %d after %d", op.Key, op.Seq, op.Epoch, l.seqs[op.Key]))
 		}
 		l.seqs[op.Key] = op.Seq
 		if l.table[op.Key] = op.Value; op.Delete {
