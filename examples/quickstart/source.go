@@ -56,5 +56,8 @@ func (s *source) Apply(ctx context.Context, ops []tarn.Op[int64, Product]) error
 			return err
 		}
 	}
+	if len(saves) == 0 {
+		return nil
+	}
 	return s.SaveMany(ctx, saves)
 }
