@@ -187,6 +187,13 @@ func (t *flights[K, V]) land(f *flight[K, V], v V, err error) (next *flight[K, V
 	return s.running
 }
 
+// gone reports whether a flight has landed, before its time if its load still runs.
+func (t *flights[K, V]) gone(f *flight[K, V]) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return f.landed
+}
+
 // look marks flights as looking at their keys: from now on, whoever joins needs a proof.
 func (t *flights[K, V]) look(fs []*flight[K, V]) {
 	t.mu.Lock()

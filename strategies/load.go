@@ -117,15 +117,10 @@ func (l *load[K, V]) rescue(v any) {
 	l.fail(&tarn.PanicError{Value: v, Stack: debug.Stack()})
 }
 
-// expire gives up on a load that is above its time limit, so that a loader that ignores its context hangs nobody.
-// The loader may still run then, beside the next load of its key. Its context ends by its own deadline: cancelled
-// here, a loader that obeys could not tell why.
-func (l *load[K, V]) expire() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), defaultSettleTimeout)
-	defer cancel()
-	l.release(ctx, l.flights)
-	l.fail(tarn.ErrLoadTimeout)
-}
+// expire gives up on a load that is above its time limit, so that a loader that ignores its context, or a store that
+// stalls, hangs nobody. The loader may still run then, beside the next load of its key. Its context ends by its own
+// deadline: cancelled here, a loader that obeys could not tell why. Leases end by themselves about now.
+func (l *load[K, V]) expire() { l.fail(tarn.ErrLoadTimeout) }
 
 // fail lands all flights that have not landed with err.
 func (l *load[K, V]) fail(err error) {
@@ -344,7 +339,7 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	fills := make([]tarn.Fill[K, V], 0, len(fs))
 	stores := 0
 	for i, f := range fs {
-		if r.leaser != nil && !f.mine {
+		if r.leaser != nil && !f.mine || r.leaser == nil && r.flights.gone(f) {
 			continue
 		}
 		e, ok, err := r.entry(&results[i])
