@@ -72,7 +72,7 @@ func TestNeverReturnedAfterItsDeadline(t *testing.T) {
 				if life > 1 && name != "Touch" && !read(s) {
 					t.Errorf("%s: gone a nanosecond before its deadline of %v", name, life)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if read(s) {
 					t.Errorf("%s: returned at its deadline of %v", name, life)
 				}
@@ -101,7 +101,7 @@ func TestStale(t *testing.T) {
 				t.Errorf("%s stale while fresh: %v", key, got)
 			}
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		for _, key := range []string{"a", "b"} {
 			if got := stale(key); got != [3]bool{true, true, true} {
 				t.Errorf("%s not stale when Fresh has passed: %v", key, got)

@@ -364,7 +364,7 @@ func play(t *testing.T, input []byte) {
 // TestRandomOperations compares random operations with the model.
 func TestRandomOperations(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 5))
-	for range 150 {
+	for range 100 {
 		input := make([]byte, 2000)
 		for i := range input {
 			input[i] = byte(r.Uint32())
