@@ -31,7 +31,7 @@ func TestConsumer(t *testing.T) {
 	s := stranger{env: strangersEnv(t, release), version: version}
 
 	t.Run("root", func(t *testing.T) {
-		program, err := os.ReadFile(filepath.Join("testdata", "consumer", "main.go"))
+		program, err := os.ReadFile(filepath.Join("testdata", "consumer.go.txt"))
 		if err != nil {
 			t.Fatal(err)
 		}

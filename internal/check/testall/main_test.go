@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,8 +26,6 @@ const racy = `func TestA(t *testing.T) {
 	_ = n
 }`
 
-var errLimit = errors.New("not done in time")
-
 // TestMain leaves the workspace in which these tests may run themselves: the modules they make are not in it.
 func TestMain(m *testing.M) {
 	os.Setenv("GOWORK", "off")
@@ -38,7 +39,6 @@ func TestSuite(t *testing.T) {
 	tests := []struct {
 		rule   string
 		files  map[string]string
-		limit  time.Duration // zero: ample
 		norace string
 		strict bool
 		err    string   // part of it; empty: none
@@ -128,13 +128,6 @@ func FuzzA(f *testing.F) {
 			err:    "1 things were left out",
 		},
 		{
-			rule:  "the limit ends what hangs, and says what it was",
-			files: map[string]string{"p_test.go": testFile(`func TestHangs(t *testing.T) { time.Sleep(time.Hour) }`)},
-			limit: 10 * time.Second,
-			err:   "not done",
-			says:  []string{"still running: TestHangs of example.test/p"},
-		},
-		{
 			rule:  "a module in which nothing ran is a failure",
 			files: map[string]string{"p.go": "package p\n"},
 			err:   "no test ran",
@@ -143,21 +136,10 @@ func FuzzA(f *testing.F) {
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			tt.files["go.mod"] = "module example.test/p\n\ngo 1.25\n"
-			for name, text := range tt.files {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if tt.limit == 0 {
-				tt.limit = 5 * time.Minute
-			}
-			ctx, cancel := context.WithTimeoutCause(t.Context(), tt.limit, errLimit)
-			defer cancel()
 			var out strings.Builder
-			s := suite{modules: []string{dir}, out: &out, strict: tt.strict, norace: tt.norace, timeout: time.Hour}
-			err := s.test(ctx)
+			s := suite{out: &out, strict: tt.strict, norace: tt.norace, timeout: 10 * time.Minute}
+			s.modules = []string{newModule(t, tt.files)}
+			err := s.test(t.Context())
 			switch {
 			case tt.err == "" && err != nil:
 				t.Errorf("error %v, want none", err)
@@ -176,5 +158,81 @@ func FuzzA(f *testing.F) {
 				t.Log(out.String())
 			}
 		})
+	}
+}
+
+func newModule(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	files["go.mod"] = "module example.test/p\n\ngo 1.25\n"
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// A test that hangs dials this one and says no more; when the time is over, its end of the line is closed because
+// its program has ended, though go test, not this program, started it.
+func TestLimitEndsTestPrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a test program")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := newModule(t, map[string]string{"p_test.go": fmt.Sprintf(`package p
+
+import (
+	"net"
+	"testing"
+)
+
+func TestHangs(t *testing.T) {
+	c, err := net.Dial("tcp", %q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Read(make([]byte, 1))
+}
+`, l.Addr())})
+
+	over := errors.New("not done in time")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		cancel(over)
+		if err == nil {
+			defer c.Close()
+			c.SetReadDeadline(time.Now().Add(time.Minute))
+			_, err = c.Read(make([]byte, 1))
+		}
+		ended <- err
+	}()
+	s := suite{modules: []string{dir}, out: io.Discard, norace: "not needed here", timeout: 10 * time.Minute}
+	if err := s.test(ctx); !errors.Is(err, over) {
+		t.Errorf("error %v, want %v", err, over)
+	}
+	l.Close()
+	if err := <-ended; errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the test program goes on")
+	}
+}
+
+func TestUnfinished(t *testing.T) {
+	var out strings.Builder
+	s := suite{out: &out}
+	s.read("", strings.NewReader(`{"Action":"run","Package":"p","Test":"TestDone"}
+{"Action":"pass","Package":"p","Test":"TestDone"}
+{"Action":"run","Package":"p","Test":"TestHangs"}
+{"Action":"output","Package":"p","Test":"TestHangs","Output":"waiting\n"}
+`))
+	s.unfinished()
+	if got := out.String(); got != "still running: TestHangs of p\nwaiting\n" {
+		t.Errorf("said %q", got)
 	}
 }
