@@ -33,6 +33,7 @@ type flight[K comparable, V any] struct {
 	looked  bool       // the key is being looked at, or was: who comes now needs a proof
 	token   tarn.Token // the lease to ask about; zero: none, so there is no proof
 	mine    bool       // token is this flight's own lease
+	old     bool       // an entry was there, too old or about to be
 	waiters int
 	left    bool // the last waiter has left: the load is cancelled, nobody may join
 	landed  bool
@@ -209,6 +210,7 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 	defer t.mu.Unlock()
 	for i, f := range fs {
 		f.token, f.mine = leases[i].Token, leases[i].State == tarn.Granted
+		f.old = leases[i].Found
 	}
 }
 

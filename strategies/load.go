@@ -150,7 +150,7 @@ func (l *load[K, V]) look() []*flight[K, V] {
 		keys[i] = f.key
 	}
 	leases := make([]tarn.Lease[V], len(keys))
-	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: r.refreshes}
+	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
 		r.storeFailed(l.ctx, err, len(keys)) // what has no lease is loaded and not stored
 	}
@@ -346,8 +346,11 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 		if err != nil {
 			results[i] = tarn.Loaded[V]{Err: err}
 		}
-		if ok {
+		switch {
+		case ok:
 			stores++
+		case f.old && errors.Is(results[i].Err, tarn.ErrNotFound):
+			e, ok = tarn.Entry[V]{Negative: true, Expires: 1}, true // the old value is not to be served again
 		}
 		fills = append(fills, tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e})
 	}

@@ -31,7 +31,6 @@ type reader[K comparable, V any] struct {
 
 	closed     atomic.Bool
 	attentive  atomic.Bool // a plain hit is not all there is to do
-	refreshes  bool        // the policy has a window in which an old value is served
 	refreshing atomic.Int64
 	cost       cost
 }
@@ -59,7 +58,6 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	if n := r.config.maxLoads; n > 0 {
 		r.places = semaphore.NewWeighted(int64(n))
 	}
-	r.refreshes = p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.EarlyRefresh > 0
 	r.attentive.Store(r.config.observer != nil || p.Sliding > 0 || p.EarlyRefresh > 0)
 	r.flights.slots = make(map[K]*slot[K, V])
 	r.flights.loads = make(map[*load[K, V]]struct{})
