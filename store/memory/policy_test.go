@@ -76,8 +76,8 @@ func TestLoopLargerThanTheStore(t *testing.T) {
 	for _, n := range []int{100, 1000} {
 		for _, times := range []float64{1.1, 1.5, 2} {
 			length := int(float64(n) * times)
-			keys := loop(length, 40*length)
-			if got, want := ratio(n, keys), 0.85*float64(n)/float64(length); got < want {
+			keys := loop(length, 60*length)
+			if got, want := ratio(n, keys), 0.8*float64(n)/float64(length); got < want {
 				t.Errorf("%d entries, a loop of %d: %.3f, want %.3f", n, length, got, want)
 			}
 			if got := lru(n, keys); got != 0 {

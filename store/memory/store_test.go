@@ -104,13 +104,18 @@ func TestGetSetDelete(t *testing.T) {
 func TestSetKeepsTheEntryButForStale(t *testing.T) {
 	s := entries(10)
 	now := s.Clock().Now()
-	e := tarn.Entry[int]{Value: 7, Fresh: now.Add(time.Hour), Expires: now.Add(2 * time.Hour), Stale: true}
-	if err := s.Set(bg, "a", e); err != nil {
-		t.Fatal(err)
-	}
-	e.Stale = false
-	if got, _, _ := s.Get(bg, "a"); got != e {
-		t.Errorf("got %+v, want %+v", got, e)
+	for _, e := range []tarn.Entry[int]{
+		{Value: 7, Stale: true},
+		{Value: 7, Stale: true, Fresh: now.Add(time.Hour)},
+		{Value: 7, Stale: true, Fresh: now.Add(time.Hour), Expires: now.Add(2 * time.Hour)},
+	} {
+		if err := s.Set(bg, "a", e); err != nil {
+			t.Fatal(err)
+		}
+		e.Stale = false
+		if got, _, _ := s.Get(bg, "a"); got != e {
+			t.Errorf("got %+v, want %+v", got, e)
+		}
 	}
 	absent := tarn.Entry[int]{Negative: true}
 	if err := s.Set(bg, "a", absent); err != nil {
