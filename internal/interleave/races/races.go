@@ -1,0 +1,188 @@
+// Package races is the table of races that the strategies have to survive: a few readers, writers and accidents on a
+// key or two, run in every order of their steps over a real store. Each row says which rule it guards.
+package races
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/interleave"
+	"github.com/tarncache/tarn/strategies"
+)
+
+// Store makes an empty store. If what it makes has a Close() error, that is called when a run is over.
+type Store func() tarn.Store[int, int]
+
+// Row is a race.
+type Row struct {
+	Name string
+	Rule string // what goes wrong without it, in the words of those who wrote the rule
+
+	// Actors, by their constructors below. An actor belongs to a process: those of one process go through one
+	// cache, and all processes share the store.
+	Actors []Actor
+
+	Options []strategies.ReadOption // of every cache
+	Lost    int                     // how many settles may be lost
+	Unknown int                     // how many commits of writers may be reported as failed
+	Failing int                     // how many loads may fail
+	Pause   bool                    // once, while a key is held, more time may pass than a hold lasts
+	Age     bool                    // once, at any time, more time may pass than a value is fresh
+	Warm    bool                    // the store begins with what the source has
+	Batch   bool                    // loader and writer take batches
+	Fine    bool                    // steps also end after operations of the store, not only before them
+	Timeout bool                    // loads may exceed their time limit, and run beside their successors then
+	Sample  int                     // run so many random orders, for there are too many; zero: all
+}
+
+// Settings say what to run a row on.
+type Settings struct {
+	Store Store
+
+	// Plain hides what the store knows of leases and holds, so that the stand-in of the strategies is tested.
+	Plain bool
+
+	// Careless counts writes as acknowledged that were reported as perhaps stale.
+	Careless bool
+
+	// Options come after those of the row.
+	Options []strategies.ReadOption
+}
+
+const (
+	holdLife = time.Second
+	fresh    = time.Second
+	pause    = 1500 * time.Millisecond // longer than a hold lasts, and shorter than everything else
+	maxRuns  = 100_000
+)
+
+// Run runs the table. Where the store has no leases and holds, it leaves out the rows in which somebody goes past the
+// one cache that has them: another process, or who uses the store itself.
+func Run(t *testing.T, s Settings) {
+	for _, row := range Table {
+		if s.alone() && (row.processes() > 1 || row.needs(0, needsStore)) {
+			continue
+		}
+		t.Run(row.Name, func(t *testing.T) {
+			var report interleave.Report
+			synctest.Test(t, func(t *testing.T) { report = Explore(row, s) })
+			Print(t, row, report)
+			if report.Failure == nil && row.Sample == 0 && !report.Exhausted {
+				t.Errorf("not every order was run: there are more than %d", maxRuns)
+			}
+		})
+	}
+}
+
+// Print logs what was explored, and fails t if something went wrong.
+func Print(t *testing.T, row Row, r interleave.Report) {
+	t.Helper()
+	t.Logf("%d orders, and %d cut short for being equivalent to another", r.Runs, r.Redundant)
+	if r.Failure != nil {
+		t.Errorf("%s: %v%s", row.Rule, r.Failure.Err, History(r.Failure))
+	}
+}
+
+// History is a failure's steps, one a line.
+func History(f *interleave.Failure) string {
+	s := ""
+	for _, step := range f.Steps {
+		s += "\n    " + step
+	}
+	return s
+}
+
+// Find returns the row of a name. It panics if there is none.
+func Find(name string) Row {
+	i := slices.IndexFunc(Table, func(r Row) bool { return r.Name == name })
+	if i < 0 {
+		panic("races: no row of the name " + name)
+	}
+	return Table[i]
+}
+
+// Explore runs a row, in a bubble of testing/synctest, until something goes wrong or there is no other order.
+func Explore(row Row, s Settings) interleave.Report {
+	options := interleave.Options{Wait: synctest.Wait, MaxRuns: maxRuns, Sample: row.Sample, Seed: 1}
+	return interleave.Explore(options, func(r *interleave.Run) { newWorld(r, row, s) })
+}
+
+// alone reports whether a cache over the store knows nothing of another one's leases and holds.
+func (s Settings) alone() bool {
+	store := s.Store()
+	defer closeStore(store)
+	_, leases := tarn.LeaserOf(store)
+	_, holds := tarn.HolderOf(store)
+	return s.Plain || !leases || !holds
+}
+
+func closeStore(s tarn.Store[int, int]) {
+	if c, ok := s.(interface{ Close() error }); ok {
+		c.Close()
+	}
+}
+
+func (r Row) processes() int {
+	n := 0
+	for _, a := range r.Actors {
+		n = max(n, a.process+1)
+	}
+	return n
+}
+
+// world is what the actors of one run share.
+type world struct {
+	*interleave.Run
+	row    Row
+	store  *gated
+	source *source
+	procs  []*process
+	held   int // how many holds were taken and not settled
+	plain  bool
+	loose  bool
+}
+
+func newWorld(r *interleave.Run, row Row, s Settings) {
+	w := &world{Run: r, row: row, plain: s.Plain, loose: s.Careless, source: newSource()}
+	store := s.Store()
+	if row.Warm {
+		for _, key := range keysOfAll {
+			store.Set(context.Background(), key, tarn.Entry[int]{Value: initial(key)})
+		}
+	}
+	w.store = newGated(w, store)
+	r.End(func() { closeStore(store) })
+	r.Allow(lostSettle, row.Lost)
+	r.Allow(unknownOutcome, row.Unknown)
+	r.Allow(failedLoad, row.Failing)
+	opts := slices.Concat([]strategies.ReadOption{strategies.WithHoldLife(holdLife)}, row.Options, s.Options)
+	for i := range row.processes() {
+		w.procs = append(w.procs, w.newProcess(i, opts))
+	}
+	for i, a := range row.Actors {
+		a.join(w, i)
+	}
+	if row.Pause {
+		r.Event("the holds run out", func() bool { return w.held > 0 || w.store.holder == nil }, func() { time.Sleep(pause) })
+	}
+	if row.Age {
+		r.Event("values get stale", func() bool { return true }, func() { time.Sleep(pause) })
+	}
+	r.Check(w.settled)
+}
+
+// settled checks what remains when all is quiet: what was acknowledged is read, at once and when all holds are over.
+func (w *world) settled() {
+	for range 2 {
+		for _, p := range w.procs {
+			for _, key := range keysOfAll {
+				p.observe(context.Background(), []int{key}, p.get)
+			}
+		}
+		time.Sleep(pause)
+	}
+}

@@ -1,0 +1,253 @@
+package races
+
+import (
+	"time"
+
+	"github.com/tarncache/tarn/strategies"
+	"github.com/tarncache/tarn/ttl"
+)
+
+func options(o ...strategies.ReadOption) []strategies.ReadOption { return o }
+
+var remembersAbsence = strategies.WithTTL(ttl.Policy{Negative: time.Hour})
+
+// Table is the table of races.
+var Table = []Row{
+	// Readers, and an application that writes the source and then invalidates.
+	{
+		Name:   "fill and invalidation",
+		Rule:   "a fill is refused if the key changed since its lease was taken",
+		Actors: []Actor{Gets(0, 2), Invalidates(0)},
+		Fine:   true,
+	}, {
+		Name:   "joining a load",
+		Rule:   "a load is joined only by who saw, after it began, that its lease stands",
+		Actors: []Actor{Gets(0, 1), Gets(0, 1), Invalidates(0)},
+	}, {
+		Name:   "joining a load, finely",
+		Rule:   "whoever asked whether a lease stands may board the flight later",
+		Actors: []Actor{Gets(0, 1), Gets(0, 1), Invalidates(0)},
+		Fine:   true,
+	}, {
+		Name:   "fetches and an invalidation",
+		Rule:   "Fetch shares and fills as Get does",
+		Actors: []Actor{Fetches(0, 2), Fetches(0, 1), Invalidates(0)},
+	}, {
+		Name:   "readers of two processes",
+		Rule:   "one lease holder fills; the other loads and stores nothing",
+		Actors: []Actor{Gets(0, 2), Gets(1, 1), Invalidates(1)},
+	}, {
+		Name:   "invalidation of a batch",
+		Rule:   "DeleteMany voids leases as Delete does",
+		Actors: []Actor{Gets(0, 1), Gets(0, 1), InvalidatesMany(0)},
+	}, {
+		Name:   "clear",
+		Rule:   "Clear voids every lease",
+		Actors: []Actor{Gets(0, 2), Gets(0, 1), Clears(0)},
+	}, {
+		Name:   "clear under a hold",
+		Rule:   "Clear taints holds, and does not drop them",
+		Actors: []Actor{Gets(0, 1), Sets(0), Clears(0)},
+		Lost:   1,
+	}, {
+		Name:   "set",
+		Rule:   "a Set voids the lease",
+		Actors: []Actor{Gets(0, 2), Gets(0, 1), Replaces(0)},
+	}, {
+		Name:   "add",
+		Rule:   "an Add voids the lease",
+		Actors: []Actor{Gets(0, 2), Gets(0, 1), Adds(0)},
+	}, {
+		Name:   "compute",
+		Rule:   "a Compute voids the lease",
+		Actors: []Actor{Gets(0, 2), Gets(0, 1), Computes(0)},
+	}, {
+		Name:   "touch",
+		Rule:   "a Touch lands on no lease, and brings nothing back",
+		Actors: []Actor{Gets(0, 1), Touches(0), Invalidates(0)},
+	}, {
+		Name:   "touch under a hold",
+		Rule:   "a Touch lands on no hold",
+		Actors: []Actor{Gets(0, 1), Touches(0), Sets(0)},
+		Lost:   1,
+	}, {
+		Name:   "a reader gives up",
+		Rule:   "the last to leave cancels the load; nobody joins what is being cancelled",
+		Actors: []Actor{GivesUp(0), Gets(0, 1), Invalidates(0)},
+	}, {
+		Name:    "a load fails",
+		Rule:    "the error goes to those who share the load, and the lease is given back",
+		Actors:  []Actor{Gets(0, 1), Gets(0, 1), Invalidates(0)},
+		Failing: 1,
+	}, {
+		Name:    "a load takes too long",
+		Rule:    "what a load brings that is above its time limit is not stored",
+		Actors:  []Actor{Gets(0, 1), Gets(0, 1), Invalidates(0)},
+		Options: options(strategies.WithLoadTimeout(holdLife)),
+		Age:     true,
+		Timeout: true,
+	},
+
+	// Values with an end.
+	{
+		Name:    "stale while revalidating",
+		Rule:    "a refresh is a fill: it needs a lease that stands",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Age:     true,
+	}, {
+		Name:    "stale if the source fails",
+		Rule:    "a stale value that is served for want of a better one is not older than what was acknowledged",
+		Actors:  []Actor{Gets(0, 2), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleIfError: time.Hour})),
+		Age:     true,
+		Failing: 1,
+	}, {
+		Name:    "sliding",
+		Rule:    "a hit that prolongs a life does not bring back what was invalidated",
+		Actors:  []Actor{Gets(0, 2), Sets(0), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Sliding: time.Hour})),
+	}, {
+		Name:    "expiry",
+		Rule:    "an entry that expires takes no lease with it",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh})),
+		Age:     true,
+	},
+
+	// Writers that hold.
+	{
+		Name:   "a settle is lost",
+		Rule:   "a write holds its key before it commits",
+		Actors: []Actor{Gets(0, 2), Sets(0)},
+		Lost:   1,
+		Fine:   true,
+	}, {
+		Name:   "a settle is lost, and the hold ends",
+		Rule:   "a hold that ends leaves an empty key",
+		Actors: []Actor{Gets(0, 2), Sets(0)},
+		Lost:   1,
+		Pause:  true,
+	}, {
+		Name:   "two readers and a writer",
+		Rule:   "readers under a hold store nothing",
+		Actors: []Actor{Gets(0, 2), Gets(0, 1), Sets(0)},
+	}, {
+		Name:    "a writer deletes",
+		Rule:    "an absence is remembered as a value is",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Deletes(0)},
+		Options: options(remembersAbsence),
+		Lost:    1,
+	}, {
+		Name:    "one writes and one deletes",
+		Rule:    "writes of one key reach source and cache in one order",
+		Actors:  []Actor{Gets(0, 1), Sets(0), Deletes(0)},
+		Options: options(remembersAbsence),
+	}, {
+		Name:   "writers queue",
+		Rule:   "in one process writes of a key queue",
+		Actors: []Actor{Gets(0, 2), Sets(0), Sets(0)},
+		Lost:   1,
+	}, {
+		Name:   "writers of two processes",
+		Rule:   "a hold that was not alone is tainted",
+		Actors: []Actor{Gets(0, 1), Sets(0), Sets(1)},
+	}, {
+		Name:   "writers around",
+		Rule:   "writes that do not queue taint each other",
+		Actors: []Actor{Gets(0, 1), SetsAround(0), SetsAround(0)},
+		Lost:   1,
+	}, {
+		Name:    "the outcome is unknown",
+		Rule:    "a write that failed may have committed: the key is forgotten",
+		Actors:  []Actor{Gets(0, 2), Sets(0), Invalidates(0)},
+		Unknown: 1,
+	}, {
+		Name:   "an invalidation under a hold",
+		Rule:   "an invalidation taints the hold",
+		Actors: []Actor{Gets(0, 1), Sets(0), Invalidates(0)},
+		Warm:   true,
+	}, {
+		Name:   "an invalidation under a hold whose settle is lost",
+		Rule:   "an invalidation keeps the hold",
+		Actors: []Actor{Gets(0, 1), Sets(0), Invalidates(0)},
+		Lost:   1,
+	}, {
+		Name:   "the hold runs out before the commit",
+		Rule:   "a settle that finds its hold gone forgets what stands there",
+		Actors: []Actor{Gets(0, 2), Sets(0)},
+		Pause:  true,
+	}, {
+		Name:   "the hold runs out before the commit, and the settle is lost",
+		Rule:   "a write is acknowledged without its settle only if its hold cannot have run out before the commit",
+		Actors: []Actor{Gets(0, 2), Sets(0)},
+		Pause:  true,
+		Lost:   1,
+	}, {
+		Name:   "loads under a hold",
+		Rule:   "a load that runs under a hold is not joined",
+		Actors: []Actor{Gets(0, 1), Gets(0, 1), Sets(0)},
+		Lost:   1,
+	}, {
+		Name:   "a late settle of two writers",
+		Rule:   "a settle that finds its hold gone leaves those of others, tainted",
+		Actors: []Actor{Gets(0, 1), SetsAround(0), SetsAround(0)},
+		Pause:  true,
+		Lost:   1,
+	}, {
+		Name:   "a late settle of writers of two processes",
+		Rule:   "a settle that finds its hold gone leaves those of others, tainted",
+		Actors: []Actor{Gets(0, 1), Sets(0), Sets(1)},
+		Pause:  true,
+		Lost:   1,
+	}, {
+		Name:   "an update",
+		Rule:   "Update holds its keys, and forgets them",
+		Actors: []Actor{Fetches(0, 2), Fetches(0, 1), Updates(0, 0)},
+		Lost:   1,
+	}, {
+		Name:   "an update and a writer",
+		Rule:   "two strategies on one store see each other's holds",
+		Actors: []Actor{Gets(0, 1), Sets(0), Updates(1, 0)},
+		Lost:   1,
+	},
+
+	// Two keys.
+	{
+		Name:   "a batch and a reader",
+		Rule:   "a batch shares loads per key",
+		Actors: []Actor{GetsMany(0, 0, 1), Gets(0, 1), Invalidates(0)},
+	}, {
+		Name:   "overlapping batches",
+		Rule:   "overlapping batches share loads per key",
+		Actors: []Actor{GetsMany(0, 0, 1), GetsMany(0, 1, 0), Invalidates(0)},
+		Batch:  true,
+	}, {
+		Name:   "a batch and an update of two keys",
+		Rule:   "keys of one update are held together, and settled together",
+		Actors: []Actor{GetsMany(0, 0, 1), Gets(0, 1), Updates(0, 0, 1)},
+		Batch:  true,
+		Lost:   1,
+	}, {
+		Name:   "crossing batches of writes",
+		Rule:   "a batch takes its keys in one order, so that two batches cannot wait for each other",
+		Actors: []Actor{SetsMany(0, 0, 1), SetsMany(0, 1, 0), GetsMany(0, 0, 1)},
+		Batch:  true,
+	},
+
+	// Write-back.
+	{
+		Name:   "write-back",
+		Rule:   "a flush holds the key, and settles before the write ceases to be pending",
+		Actors: []Actor{Gets(0, 2), SetsBack(0, 1), Flushes(0)},
+	}, {
+		Name:   "write-back, and a settle is lost",
+		Rule:   "a flush whose settle is lost leaves a hold behind, and then an empty key",
+		Actors: []Actor{Gets(0, 2), SetsBack(0, 1), Flushes(0)},
+		Lost:   1,
+	}, {
+		Name:   "write-back, two writes",
+		Rule:   "what was accepted during a flush stays pending",
+		Actors: []Actor{Gets(0, 1), SetsBack(0, 2), Flushes(0)},
+	},
+}
