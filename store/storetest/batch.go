@@ -229,11 +229,16 @@ var batchRows = []row{
 			}
 			scribble(keys, "scribbled")
 			scribble(into, tarn.Lookup[string]{Entry: plain("scribbled"), Found: true})
-			if err := all(x.lookups(want, want), x.misses("scribbled"), x.set("k0", "new")); err != nil {
+			if err := all(x.set("k0", "new"), x.has("k0", "new"), x.set("k0", "k0")); err != nil {
 				return err
 			}
-			if into[0].Entry.Value != "scribbled" {
-				return errors.New("GetMany's slice of results was written to after the call")
+			for _, l := range into {
+				if l.Entry.Value != "scribbled" {
+					return errors.New("GetMany's slice of results was written to after the call")
+				}
+			}
+			if err := all(x.lookups(want, want), x.misses("scribbled")); err != nil {
+				return err
 			}
 			copy(keys, want[:5])
 			if err := did("DeleteMany", x.batch.DeleteMany(x.ctx, keys[:5])); err != nil {

@@ -21,6 +21,13 @@ type reference struct {
 	clock  ttl.Clock
 	tokens guard.Tokens
 
+	// What breaks it; zero in the reference itself.
+	slow          time.Duration // by how much it is behind its clock
+	anyContext    bool          // it does not ask whether a context is over
+	worksClosed   bool          // it does not ask whether it is closed
+	changesUntold bool          // its leases and holds are not told of changes
+	sweepsNothing bool          // it returns what has expired
+
 	mu     sync.Mutex // protects the following
 	slots  map[string]*slot
 	closed bool
@@ -37,14 +44,16 @@ func newReference() *reference {
 	return &reference{clock: ttl.NewClock(), slots: make(map[string]*slot)}
 }
 
+func (r *reference) now() ttl.Time { return r.clock.Now().Add(-r.slow) }
+
 // begin locks the store for an operation that ctx must allow.
 func (r *reference) begin(ctx context.Context) error {
 	r.mu.Lock()
-	if r.closed {
+	if r.closed && !r.worksClosed {
 		r.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && !r.anyContext {
 		r.mu.Unlock()
 		return err
 	}
@@ -58,24 +67,28 @@ func (r *reference) at(key string) *slot {
 		s = new(slot)
 		r.slots[key] = s
 	}
-	now := r.clock.Now()
-	if s.found && s.entry.Expires.Passed(now) {
+	now := r.now()
+	if s.found && s.entry.Expires.Passed(now) && !r.sweepsNothing {
 		s.entry, s.found = entry{}, false
 	}
 	s.entry.Stale = s.found && s.entry.Fresh.Passed(now)
 	return s
 }
 
-func (s *slot) put(e entry) {
+func (r *reference) put(s *slot, e entry) {
 	s.entry, s.found = e, true
 	s.version++
-	s.guard.Change()
+	if !r.changesUntold {
+		s.guard.Change()
+	}
 }
 
-func (s *slot) drop() {
+func (r *reference) drop(s *slot) {
 	s.entry, s.found = entry{}, false
 	s.version++
-	s.guard.Change()
+	if !r.changesUntold {
+		s.guard.Change()
+	}
 }
 
 func (r *reference) Get(_ context.Context, key string) (entry, bool, error) {
@@ -97,10 +110,10 @@ func (r *reference) Set(ctx context.Context, key string, e entry) error {
 
 func (r *reference) setLocked(key string, e entry) error {
 	s := r.at(key)
-	if s.guard.Held(r.clock.Now()) {
+	if s.guard.Held(r.now()) {
 		return tarn.ErrHeld
 	}
-	s.put(e)
+	r.put(s, e)
 	return nil
 }
 
@@ -109,7 +122,7 @@ func (r *reference) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	defer r.mu.Unlock()
-	r.at(key).drop()
+	r.drop(r.at(key))
 	return nil
 }
 
@@ -153,7 +166,7 @@ func (r *reference) DeleteMany(ctx context.Context, keys []string) error {
 	}
 	defer r.mu.Unlock()
 	for _, key := range keys {
-		r.at(key).drop()
+		r.drop(r.at(key))
 	}
 	return nil
 }
@@ -164,10 +177,10 @@ func (r *reference) Add(ctx context.Context, key string, e entry) (bool, error) 
 	}
 	defer r.mu.Unlock()
 	s := r.at(key)
-	if s.found || s.guard.Held(r.clock.Now()) {
+	if s.found || s.guard.Held(r.now()) {
 		return false, nil
 	}
-	s.put(e)
+	r.put(s, e)
 	return true, nil
 }
 
@@ -182,7 +195,7 @@ func (r *reference) Touch(ctx context.Context, key string, expires ttl.Time) (bo
 	}
 	e := s.entry
 	e.Expires = expires
-	s.put(e)
+	r.put(s, e)
 	return true, nil
 }
 
@@ -194,7 +207,7 @@ func (r *reference) Compute(
 			return entry{}, false, err
 		}
 		s := r.at(key)
-		old, found, version, held := s.entry, s.found, s.version, s.guard.Held(r.clock.Now())
+		old, found, version, held := s.entry, s.found, s.version, s.guard.Held(r.now())
 		r.mu.Unlock()
 		if held {
 			return entry{}, false, tarn.ErrHeld
@@ -206,9 +219,9 @@ func (r *reference) Compute(
 		if s = r.at(key); s.version == version {
 			switch op {
 			case tarn.ComputeStore:
-				s.put(e)
+				r.put(s, e)
 			case tarn.ComputeDelete:
-				s.drop()
+				r.drop(s)
 			}
 			s = r.at(key)
 			defer r.mu.Unlock()
@@ -224,7 +237,7 @@ func (r *reference) Clear(ctx context.Context) error {
 	}
 	defer r.mu.Unlock()
 	for _, s := range r.slots {
-		s.drop()
+		r.drop(s)
 	}
 	return nil
 }
@@ -275,7 +288,7 @@ func (r *reference) Lease(
 		return err
 	}
 	defer r.mu.Unlock()
-	now := r.clock.Now()
+	now := r.now()
 	for i, key := range keys {
 		s := r.at(key)
 		into[i] = tarn.Lease[string]{State: tarn.Hit, Entry: s.entry, Found: s.found}
@@ -294,9 +307,9 @@ func (r *reference) Fill(ctx context.Context, fills []tarn.Fill[string, string])
 	for i := range fills {
 		f := &fills[i]
 		s := r.at(f.Key)
-		f.Stored = s.guard.EndLease(f.Token, r.clock.Now()) && f.Store
+		f.Stored = s.guard.EndLease(f.Token, r.now()) && f.Store
 		if f.Stored {
-			s.put(f.Entry)
+			r.put(s, f.Entry)
 		}
 	}
 	return nil
@@ -311,7 +324,7 @@ func (r *reference) Stands(ctx context.Context, keys []string, tokens []tarn.Tok
 	}
 	defer r.mu.Unlock()
 	for i, key := range keys {
-		into[i] = r.at(key).guard.Stands(tokens[i], r.clock.Now())
+		into[i] = r.at(key).guard.Stands(tokens[i], r.now())
 	}
 	return nil
 }
@@ -324,7 +337,7 @@ func (r *reference) Hold(ctx context.Context, keys []string, life time.Duration,
 		return err
 	}
 	defer r.mu.Unlock()
-	now := r.clock.Now()
+	now := r.now()
 	before := make([]guard.Record, len(keys))
 	for i, key := range keys {
 		s := r.at(key)
@@ -354,7 +367,7 @@ func (r *reference) Settle(ctx context.Context, settlements []tarn.Settlement[st
 	for i := range settlements {
 		st := &settlements[i]
 		s := r.at(st.Key)
-		verdict := s.guard.Settle(st.Token, r.clock.Now())
+		verdict := s.guard.Settle(st.Token, r.now())
 		st.Stored = verdict == guard.Store && st.Store
 		s.entry, s.found = entry{}, false
 		s.version++

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync"
@@ -58,19 +59,25 @@ var sharedRows = []row{
 			"returned its value is seen.",
 		check: func(x *trial) error {
 			var written atomic.Int64
-			const last = 300
+			var done atomic.Bool
 			return together(5, func(g int) error {
 				if g == 0 {
-					for i := int64(1); i <= last; i++ {
+					defer done.Store(true)
+					for i := int64(1); i <= 300; i++ {
 						if err := x.set("a", fmt.Sprint(i)); err != nil {
 							return err
 						}
 						written.Store(i)
-						runtime.Gosched()
+						x.pause(4)
 					}
 					return nil
 				}
-				for seen := int64(0); seen < last; runtime.Gosched() {
+				seen := int64(0)
+				for range 2000 {
+					if done.Load() {
+						break
+					}
+					x.pause(4)
 					seen = max(seen, written.Load())
 					got, err := x.number("a")
 					if err != nil {
@@ -119,6 +126,14 @@ var sharedRows = []row{
 	},
 }
 
+// pause lets others run: in fake time for a random while, so that goroutines meet in every order.
+func (x *trial) pause(most int) {
+	if x.fake {
+		time.Sleep(time.Duration(rand.IntN(most)))
+	}
+	runtime.Gosched()
+}
+
 // lifeOf is what tells the deadlines of one goroutine's entries from another's.
 func lifeOf(g int) time.Duration { return time.Duration(g) * time.Second }
 
@@ -163,6 +178,7 @@ func (s *source) acknowledge(version int64) {
 
 // readThrough reads the key as a cache in front of the source does, and checks that it did not go back.
 func (s *source) readThrough(x *trial) error {
+	x.pause(4)
 	least := s.acked.Load()
 	l, err := x.lease("k")
 	if err != nil {
@@ -176,12 +192,21 @@ func (s *source) readThrough(x *trial) error {
 		return err
 	}
 	version := s.read()
-	runtime.Gosched()
+	x.pause(4)
 	if l.State != tarn.Granted {
 		return nil
 	}
 	fills := []tarn.Fill[string, string]{{Key: "k", Token: l.Token, Store: true, Entry: plain(fmt.Sprint(version))}}
 	return did("Fill", x.leaser.Fill(x.ctx, fills))
+}
+
+func (s *source) readOften(x *trial) error {
+	for range 1000 {
+		if err := s.readThrough(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var leaseRaceRows = []row{
@@ -227,15 +252,13 @@ var leaseRaceRows = []row{
 		check: func(x *trial) error {
 			var s source
 			return together(8, func(g int) error {
+				if g > 2 {
+					return s.readOften(x)
+				}
 				for range 200 {
-					if g > 2 {
-						if err := s.readThrough(x); err != nil {
-							return err
-						}
-						continue
-					}
+					x.pause(20)
 					version := s.write()
-					runtime.Gosched()
+					x.pause(4)
 					if err := x.del("k"); err != nil {
 						return err
 					}
@@ -256,7 +279,7 @@ func (x *trial) fillAgainst(forget func(key string) error) error {
 			return err
 		}
 		err = together(2, func(g int) error {
-			if g == 0 {
+			if (g+round)%2 == 0 {
 				return forget(key)
 			}
 			fills := []tarn.Fill[string, string]{{Key: key, Token: token, Store: true, Entry: plain("old")}}
@@ -277,19 +300,17 @@ var holdRaceRows = []row{
 		check: func(x *trial) error {
 			var s source
 			err := together(8, func(g int) error {
-				for range 150 {
-					if g > 2 {
-						if err := s.readThrough(x); err != nil {
-							return err
-						}
-						continue
-					}
+				if g > 2 {
+					return s.readOften(x)
+				}
+				for range 200 {
+					x.pause(20)
 					token, err := x.hold("k")
 					if err != nil {
 						return err
 					}
 					version := s.write()
-					runtime.Gosched()
+					x.pause(4)
 					settlement := []tarn.Settlement[string, string]{
 						{Key: "k", Token: token, Store: true, Entry: plain(fmt.Sprint(version))},
 					}
@@ -314,7 +335,7 @@ var holdRaceRows = []row{
 					return err
 				}
 				err = together(2, func(g int) error {
-					if g == 0 {
+					if (g+round)%2 == 0 {
 						return x.del(key)
 					}
 					settlement := []tarn.Settlement[string, string]{{Key: key, Token: token, Store: true, Entry: plain("old")}}

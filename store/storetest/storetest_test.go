@@ -1,11 +1,158 @@
 package storetest
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarncache/tarn"
 )
 
 func TestReferencePasses(t *testing.T) {
 	Run(t, func(testing.TB) tarn.Store[string, string] { return newReference() }, Require(All))
+}
+
+func TestReferencePassesInRealTime(t *testing.T) {
+	t.Parallel()
+	Run(t, func(testing.TB) tarn.Store[string, string] { return newReference() }, Require(All),
+		RealTime(50*time.Millisecond))
+}
+
+// TestBrokenStoresAreCaught runs each broken store through the rows that guard against its fault: each must fail.
+func TestBrokenStoresAreCaught(t *testing.T) {
+	rows := rowsByName()
+	for _, b := range brokenStores {
+		t.Run(b.name, func(t *testing.T) {
+			c := config{newStore: func(testing.TB) tarn.Store[string, string] { return newPatched(b.patch) }}
+			for name := range strings.Lines(strings.TrimSpace(b.caught)) {
+				r, ok := rows[strings.TrimSpace(name)]
+				if !ok {
+					t.Fatalf("there is no row %q", name)
+				}
+				err := c.try(t, r)
+				if _, left := err.(notApplicable); err == nil || left {
+					t.Errorf("not caught by %q: %v", strings.TrimSpace(name), err)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryRowCanFail asserts that for each row there is a broken store that it catches.
+func TestEveryRowCanFail(t *testing.T) {
+	rows := rowsByName()
+	for _, b := range brokenStores {
+		if b.caught == "" {
+			t.Errorf("no row is named that catches a store which %q", b.name)
+		}
+		for name := range strings.Lines(strings.TrimSpace(b.caught)) {
+			delete(rows, strings.TrimSpace(name))
+		}
+	}
+	for name := range rows {
+		t.Errorf("no broken store fails the row %q", name)
+	}
+}
+
+// rowsByName returns the rows of the suite under their names, those of their groups first.
+func rowsByName() map[string]row {
+	rows := make(map[string]row)
+	for _, g := range suite() {
+		for _, r := range g.rows {
+			if _, twice := rows[g.name+"/"+r.name]; twice {
+				panic("two rows are named " + r.name)
+			}
+			rows[g.name+"/"+r.name] = r
+		}
+	}
+	return rows
+}
+
+// bare is a store that offers nothing but Get, Set and Delete, and has no Close.
+type bare struct{ tarn.Store[string, string] }
+
+// TestWhatIsLackingIsReported runs the suite in a process of its own, whose output it reads.
+func TestWhatIsLackingIsReported(t *testing.T) {
+	if mode := os.Getenv("STORETEST_BARE"); mode != "" {
+		var opts []Option
+		if mode == "require" {
+			opts = append(opts, Require(Leaser, Clocker))
+		}
+		Run(t, func(testing.TB) tarn.Store[string, string] { return bare{newReference()} }, opts...)
+		return
+	}
+	run := func(mode string) (output string, err error) {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestWhatIsLackingIsReported$", "-test.v")
+		cmd.Env = append(os.Environ(), "STORETEST_BARE="+mode)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	contains := func(output string, lines ...string) {
+		for _, line := range lines {
+			if !strings.Contains(output, line) {
+				t.Errorf("the output lacks %q:\n%s", line, output)
+			}
+		}
+	}
+	out, err := run("plain")
+	if err != nil {
+		t.Errorf("a store of three methods fails the suite: %v\n%s", err, out)
+	}
+	contains(out, "--- SKIP: TestWhatIsLackingIsReported/Leaser", "--- SKIP: TestWhatIsLackingIsReported/BatchStore",
+		"the store does not offer tarn.Holder: its ", "--- PASS: TestWhatIsLackingIsReported/Store/random_operations")
+	if out, err = run("require"); err == nil {
+		t.Error("a store that lacks what is required passes the suite")
+	}
+	contains(out, "--- FAIL: TestWhatIsLackingIsReported/Leaser", "--- FAIL: TestWhatIsLackingIsReported/Clocker",
+		"required, but the store does not offer it: tarn.Leaser", "--- SKIP: TestWhatIsLackingIsReported/Holder")
+}
+
+// TestFailuresCanBeReplayed asserts that a failure of the random operations prints a seed that fails again.
+func TestFailuresCanBeReplayed(t *testing.T) {
+	forgetful := config{newStore: func(testing.TB) tarn.Store[string, string] {
+		return newPatched(func(p *patched) {
+			deletes := 0
+			p.delete = func(ctx context.Context, key string) error {
+				if deletes++; deletes == 5 {
+					return nil
+				}
+				return p.r.Delete(ctx, key)
+			}
+		})
+	}}
+	err := forgetful.try(t, modelRows[0])
+	if err == nil {
+		t.Fatal("not caught")
+	}
+	_, rest, _ := strings.Cut(err.Error(), "storetest.Replay(")
+	seed, _, _ := strings.Cut(rest, ")")
+	n, perr := strconv.ParseUint(seed, 10, 64)
+	if perr != nil {
+		t.Fatalf("no seed in %v", err)
+	}
+	Replay(n)(&forgetful)
+	if again := forgetful.try(t, modelRows[0]); again == nil || again.Error() != err.Error() {
+		t.Errorf("replayed: %v\nat first: %v", again, err)
+	}
+}
+
+func TestOptionsThatMakeNoSense(t *testing.T) {
+	for name, f := range map[string]func(){
+		"newStore": func() { Run(t, nil) },
+		"RealTime": func() { RealTime(0) },
+	} {
+		func() {
+			defer func() {
+				if p := recover(); !strings.Contains(fmt.Sprint(p), name) {
+					t.Errorf("got the panic %v, want one that names %s", p, name)
+				}
+			}()
+			f()
+		}()
+	}
 }
