@@ -3,6 +3,7 @@ package tarn
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tarncache/tarn/ttl"
 )
@@ -69,7 +70,7 @@ func (l *manyLoader[K, V]) Load(ctx context.Context, key K) (V, error) {
 }
 
 func (l *manyLoader[K, V]) LoadMany(ctx context.Context, keys []K, into []Loaded[V]) error {
-	found, err := l.loadMany(ctx, keys)
+	found, err := l.loadMany(ctx, slices.Clone(keys)) // which may sort its own
 	if err = l.loader.absent.translate(err); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}

@@ -49,7 +49,7 @@ func (s *manySource) LoadMany(ctx context.Context, keys []string, into []tarn.Lo
 		}
 	}
 	s.mu.Unlock()
-	clear(keys) // it may do with its slice what it likes while it has it
+	slices.Reverse(keys) // they are its own now
 	if after != nil {
 		return after(ctx, "")
 	}
@@ -70,6 +70,21 @@ func numbered(n int) (keys []string, rows map[string]int) {
 		rows[k] = i
 	}
 	return keys, rows
+}
+
+// A repository may sort the keys that it is given.
+func TestLoadManyFuncThatSorts(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		src := newSource(map[string]int{"a": 1, "b": 2})
+		c := strategies.ReadThrough(store, tarn.LoadManyFunc(src.Load,
+			func(_ context.Context, keys []string) (map[string]int, error) {
+				slices.Sort(keys)
+				return map[string]int{"a": 1, "b": 2}, nil
+			}))
+		want := []tarn.Result[int]{{Value: 2}, {Value: 1}}
+		require.Equal(t, want, getMany(t, t.Context(), c, "b", "a"))
+		require.Equal(t, want, getMany(t, t.Context(), c, "b", "a"))
+	})
 }
 
 // getMany is GetMany by index.

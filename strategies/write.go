@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -93,7 +94,7 @@ func (w *sourceWriter[K, V]) writeMany(ctx context.Context, keys []K, op func(i 
 		defer unlock()
 	}
 	err := w.guarded(ctx, distinct, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
-		err := w.batch.Apply(ctx, ops)
+		err := w.batch.Apply(ctx, slices.Clone(ops)) // which may sort its own
 		for i := range ops {
 			if tarn.ErrAt(err, i, len(ops)) == nil {
 				outcomes[i] = w.outcome(ops[i])
