@@ -251,7 +251,7 @@ func (t *pendingTable[K, V]) retire(p *pendingKey[K, V]) {
 type setback struct {
 	attempts int
 	newer    bool // a newer operation of the key is pending
-	givenUp  bool // the dead-letter handler is to have the operation
+	givenUp  bool // the dead-letter handler is to have the operation, unless there is a newer one by then
 }
 
 // judge says what is to follow from a failure of the operation in flight, which it stays until it is retired or
@@ -265,7 +265,7 @@ func (t *pendingTable[K, V]) judge(p *pendingKey[K, V], err error, together int)
 	p.failures++
 	p.err = err
 	back := setback{attempts: p.attempts, newer: !p.inFlight()}
-	if t.givesUp && together <= 1 && !back.newer {
+	if t.givesUp && together <= 1 {
 		back.givenUp = tarn.IsPermanent(err) || t.maxAttempts > 0 && p.attempts >= t.maxAttempts
 	}
 	return back

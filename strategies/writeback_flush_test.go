@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,6 +274,24 @@ func TestWriteBackWriterUsesItsCache(t *testing.T) {
 		pass(10 * time.Second)
 		require.ErrorIs(t, another, context.DeadlineExceeded, "at the bound it waits no longer than its context")
 		require.Equal(t, map[string]int{"a": 2, "b": 2}, r.source.rows())
+	})
+}
+
+// A Writer may sort its operations: the cache is told of each key's own value all the same.
+func TestWriteBackWriterSortsItsOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{}, (*ledger).batched)
+		r.source.intercept(func(_ context.Context, ops []wbOp) error {
+			slices.SortFunc(ops, func(a, b wbOp) int { return b.Value - a.Value })
+			return nil
+		})
+		r.set(t, "a", 1)
+		r.set(t, "b", 2)
+		r.set(t, "c", 3)
+		require.NoError(t, r.Flush(r.ctx))
+		r.reads(t, "a", 1)
+		r.reads(t, "b", 2)
+		r.reads(t, "c", 3)
 	})
 }
 

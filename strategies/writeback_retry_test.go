@@ -3,6 +3,7 @@ package strategies_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,67 @@ func TestWriteBackIsolatesAPoisonousWrite(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What failed together with others does not get new writes into the same trouble: a flush writes them although the
+// bad one, alone by now, is tried in it too.
+func TestWriteBackKeepsSuspectsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MinBackoff: time.Hour, MaxBackoff: time.Hour, MaxDelay: time.Hour}, (*ledger).batched)
+		r.source.intercept(poison("bad"))
+		r.set(t, "bad", 1)
+		require.Equal(t, []string{"bad"}, unwritten(t, r.Flush(r.ctx)))
+		for i := range 10 {
+			r.set(t, strconv.Itoa(i), i)
+		}
+		require.Equal(t, []string{"bad"}, unwritten(t, r.Flush(r.ctx)))
+		require.Len(t, r.source.rows(), 10)
+	})
+}
+
+// poison fails every batch that holds key as a whole.
+func poison(key string) func(context.Context, []wbOp) error {
+	return func(_ context.Context, ops []wbOp) error {
+		if slices.ContainsFunc(ops, func(op wbOp) bool { return op.Key == key }) {
+			return errSource
+		}
+		return nil
+	}
+}
+
+// A bad write stands alone soon also when an outage before it has let the batches of suspects grow, and no jitter
+// parts it from the others.
+func TestWriteBackIsolatesAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MaxBatch: 64, Concurrency: 1, MinBackoff: 1, MaxBackoff: 1}, (*ledger).batched)
+		r.source.intercept(func(context.Context, []wbOp) error {
+			time.Sleep(time.Millisecond)
+			return errSource
+		})
+		for i := range 300 {
+			r.set(t, strconv.Itoa(i), i)
+		}
+		pass(4 * time.Second)
+		r.source.intercept(nil)
+		pass(4 * time.Second)
+		require.Len(t, r.source.rows(), 300)
+
+		r.source.intercept(func(ctx context.Context, ops []wbOp) error {
+			time.Sleep(time.Millisecond)
+			return poison("bad")(ctx, ops)
+		})
+		r.set(t, "bad", 1)
+		for i := range 63 {
+			r.set(t, strconv.Itoa(i), -1)
+		}
+		pass(time.Second)
+		require.Len(t, r.source.rows(), 300)
+		for i := range 63 {
+			require.Equal(t, -1, r.source.rows()[strconv.Itoa(i)])
+		}
+		require.NoError(t, r.Delete(r.ctx, "bad"))
+		r.source.intercept(nil)
+	})
 }
 
 // After an outage, batches grow again: what is pending is not written one by one.
