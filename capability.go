@@ -107,6 +107,14 @@ type Scanner[K comparable, V any] interface {
 	Scan(ctx context.Context) (iter.Seq2[K, Entry[V]], func() error)
 }
 
+// Hitter is a Store that answers the common case, a hit, with the value alone: to hand a whole Entry from caller to
+// caller costs more than to find it.
+type Hitter[K comparable, V any] interface {
+	// Hit returns the value of key if Get would return it as an entry that is neither Negative nor Stale. If ok is
+	// false, that says nothing: ask Get.
+	Hit(key K) (value V, ok bool)
+}
+
 // Clocker is a Store that tells by which clock its deadlines go. For one that does not, a clock that started with
 // the strategy stands in.
 type Clocker interface {

@@ -23,6 +23,7 @@ type reader[K comparable, V any] struct {
 	leaser  tarn.Leaser[K, V]     // nil: blind fills
 	holder  tarn.Holder[K, V]
 	toucher tarn.Toucher[K, V] // nil: deadlines are moved by no use
+	hitter  tarn.Hitter[K, V]  // nil: a hit is an entry
 	clock   ttl.Clock
 	config  readConfig
 
@@ -43,6 +44,7 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	r.store, r.leaser, r.holder = guarded(store)
 	r.batch, _ = tarn.As[tarn.BatchStore[K, V]](r.store)
 	r.toucher, _ = tarn.As[tarn.Toucher[K, V]](r.store)
+	r.hitter, _ = tarn.As[tarn.Hitter[K, V]](r.store)
 	p := r.config.policy
 	if p.Sliding > 0 && r.toucher == nil {
 		panic(fmt.Sprintf("strategies: %s: Policy.Sliding needs a store that implements tarn.Toucher", name))
@@ -66,6 +68,16 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 
 // get returns the value of key from the store, or else, if there is a loader, from the source.
 func (r *reader[K, V]) get(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+	if r.hitter != nil && !r.attentive.Load() {
+		if v, ok := r.hitter.Hit(key); ok {
+			return v, nil
+		}
+	}
+	return r.getEntry(ctx, key, loader)
+}
+
+// getEntry is get for whatever the store cannot say without the whole entry.
+func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
 	e, found, err := r.store.Get(ctx, key)
 	if found && !e.Stale && !r.attentive.Load() {
 		return answer(e)

@@ -266,6 +266,7 @@ var (
 	_ tarn.Computer[string, int]   = (*Store[string, int])(nil)
 	_ tarn.Clearer                 = (*Store[string, int])(nil)
 	_ tarn.Scanner[string, int]    = (*Store[string, int])(nil)
+	_ tarn.Hitter[string, int]     = (*Store[string, int])(nil)
 	_ tarn.Clocker                 = (*Store[string, int])(nil)
 	_ tarn.Leaser[string, int]     = (*Store[string, int])(nil)
 	_ tarn.Holder[string, int]     = (*Store[string, int])(nil)
