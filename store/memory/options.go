@@ -25,8 +25,11 @@ type Options[K comparable, V any] struct {
 
 	// OnRemove is told once of each value that leaves the store, after it has left, outside every lock, on the
 	// goroutine of the operation that removed it or on the store's own that removes what has expired. A value that
-	// Set accepts and does not keep, because its Expires has passed already, leaves at once. It may call the store. If it panics, the store is whole: an operation passes the panic on to its caller once the others
-	// of its removals are told, and the store's own goroutine tells the Observer of it. Nil: nobody is told.
+	// Set accepts and does not keep, because its Expires has passed already, leaves at once.
+	//
+	// OnRemove may call the store. If it panics, the store is whole: an operation passes the panic on to its caller
+	// once the others of its removals are told, and the store's own goroutine tells the Observer of it. Nil: nobody
+	// is told.
 	//
 	// A remembered absence has no value, and nobody is told when it leaves. Nor does Close tell.
 	OnRemove func(Removal[K, V])

@@ -588,3 +588,19 @@ func TestBoundIsNeverPassed(t *testing.T) {
 		})
 	}
 }
+
+// TestWeighPanics: it is the application's, and nothing may be locked while it runs.
+func TestWeighPanics(t *testing.T) {
+	s := memory.New(memory.Options[string, int]{MaxWeight: 10, Weigh: func(_ string, v int) int64 {
+		if v < 0 {
+			panic("scale")
+		}
+		return 1
+	}})
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.Put("a", -1, 0)
+	}()
+	mustSet(t, s, "a", 1)
+	wantValue(t, s, "a", 1)
+}
