@@ -54,7 +54,7 @@ const sameLimit = -1
 type place uint8
 
 const (
-	nowhere place = iota
+	notQueued place = iota
 	amongFresh
 	amongTimed
 	amongUrgent
@@ -64,7 +64,7 @@ const (
 func (q *pendingQueue[K, V]) addFresh(p *pendingKey[K, V], since time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if p.place != nowhere {
+	if p.place != notQueued {
 		return
 	}
 	p.place, p.due, p.limit = amongFresh, saturated(since, q.maxDelay), 0
@@ -243,7 +243,7 @@ func (q *pendingQueue[K, V]) remove(p *pendingKey[K, V]) {
 	case amongTimed:
 		heap.Remove(&q.timed, p.index)
 	}
-	p.place = nowhere
+	p.place = notQueued
 }
 
 func (q *pendingQueue[K, V]) signal() {
