@@ -59,6 +59,9 @@ func newReadConfig(opts []ReadOption) readConfig {
 		holdLife:    defaultHoldLife,
 	}
 	for _, o := range opts {
+		if o == nil {
+			panic("strategies: an option is nil")
+		}
 		o.applyRead(&c)
 	}
 	return c
@@ -67,6 +70,9 @@ func newReadConfig(opts []ReadOption) readConfig {
 func newWriteConfig(opts []WriteOption) writeConfig {
 	c := writeConfig{settleTimeout: defaultSettleTimeout}
 	for _, o := range opts {
+		if o == nil {
+			panic("strategies: an option is nil")
+		}
 		o.applyWrite(&c)
 	}
 	return c
@@ -101,8 +107,11 @@ type option func(*common)
 func (o option) applyRead(c *readConfig)   { o(&c.common) }
 func (o option) applyWrite(c *writeConfig) { o(&c.common) }
 
-// WithObserver tells o what happens. Left out, nothing is told, and nothing is spent on it.
+// WithObserver tells o what happens. Left out, nothing is told, and nothing is spent on it. It panics if o is nil.
 func WithObserver(o tarn.Observer) Option {
+	if isNil(o) {
+		panic("strategies: WithObserver: o is nil")
+	}
 	return option(func(c *common) { c.observer = o })
 }
 

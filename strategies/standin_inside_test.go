@@ -12,15 +12,15 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-// nowhere is a store that keeps nothing.
-type nowhere[K comparable] struct{}
+// forgetful is a store that keeps nothing.
+type forgetful[K comparable] struct{}
 
-func (nowhere[K]) Get(context.Context, K) (tarn.Entry[int], bool, error) { return tarn.Entry[int]{}, false, nil }
-func (nowhere[K]) Set(context.Context, K, tarn.Entry[int]) error         { return nil }
-func (nowhere[K]) Delete(context.Context, K) error                       { return nil }
+func (forgetful[K]) Get(context.Context, K) (tarn.Entry[int], bool, error) { return tarn.Entry[int]{}, false, nil }
+func (forgetful[K]) Set(context.Context, K, tarn.Entry[int]) error         { return nil }
+func (forgetful[K]) Delete(context.Context, K) error                       { return nil }
 
 func standInOf[K comparable]() *standIn[K, int] {
-	_, l, _ := guarded[K, int](nowhere[K]{})
+	_, l, _ := guarded[K, int](forgetful[K]{})
 	return l.(*standIn[K, int])
 }
 
@@ -65,7 +65,7 @@ func TestFlightsLeaveNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nan := 0.0
 		nan /= nan
-		c := ReadThrough[float64, int](nowhere[float64]{}, tarn.LoadFunc(func(ctx context.Context, k float64) (int, error) {
+		c := ReadThrough[float64, int](forgetful[float64]{}, tarn.LoadFunc(func(ctx context.Context, k float64) (int, error) {
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
