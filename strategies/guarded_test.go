@@ -10,7 +10,9 @@ import (
 	"github.com/tarncache/tarn/strategies"
 )
 
-type closing interface{ Close(ctx context.Context) error }
+type closing interface {
+	Close(ctx context.Context) error
+}
 
 var (
 	_ tarn.Guarded[string, int]    = (*strategies.ReadThroughCache[string, int])(nil)

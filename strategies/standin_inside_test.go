@@ -15,9 +15,11 @@ import (
 // forgetful is a store that keeps nothing.
 type forgetful[K comparable] struct{}
 
-func (forgetful[K]) Get(context.Context, K) (tarn.Entry[int], bool, error) { return tarn.Entry[int]{}, false, nil }
-func (forgetful[K]) Set(context.Context, K, tarn.Entry[int]) error         { return nil }
-func (forgetful[K]) Delete(context.Context, K) error                       { return nil }
+func (forgetful[K]) Get(context.Context, K) (tarn.Entry[int], bool, error) {
+	return tarn.Entry[int]{}, false, nil
+}
+func (forgetful[K]) Set(context.Context, K, tarn.Entry[int]) error { return nil }
+func (forgetful[K]) Delete(context.Context, K) error               { return nil }
 
 func standInOf[K comparable]() *standIn[K, int] {
 	_, l, _ := guarded[K, int](forgetful[K]{})
