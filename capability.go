@@ -22,12 +22,17 @@ type Wrapper interface {
 //
 // Ask once, when you are given x, not on every call.
 func As[T any](x any) (T, bool) {
-	var t T
 	if w, ok := x.(Wrapper); ok {
-		ok = w.As(&t)
-		return t, ok
+		return asWrapped[T](w)
 	}
 	t, ok := x.(T)
+	return t, ok
+}
+
+// asWrapped is apart from As because its t escapes, which nobody but a wrapper is to pay for.
+func asWrapped[T any](w Wrapper) (T, bool) {
+	var t T
+	ok := w.As(&t)
 	return t, ok
 }
 

@@ -199,11 +199,9 @@ func (r *reader[K, V]) boardBatch(
 
 // depart starts a load if it has flights.
 func (l *load[K, V]) depart() {
-	if len(l.flights) == 0 {
-		l.cancel()
-		return
+	if len(l.flights) > 0 {
+		l.start()
 	}
-	l.start()
 }
 
 // maker makes the flight of one key: as part of the load together if it takes off at once, as a load of its own if

@@ -153,14 +153,13 @@ func (t *flights[K, V]) leave(f *flight[K, V]) {
 	if s != nil && s.next == f { // it never took off
 		s.next = nil
 		t.mu.Unlock()
-		f.load.cancel()
 		return
 	}
 	f.load.live--
-	last := f.load.live == 0
+	last, cancel := f.load.live == 0, f.load.cancel
 	t.mu.Unlock()
-	if last {
-		f.load.cancel()
+	if last && cancel != nil { // nil: it is about to begin, and will not
+		cancel()
 	}
 }
 
@@ -214,15 +213,19 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 	}
 }
 
-// begin registers a load, unless the reader is closed.
-func (t *flights[K, V]) begin(l *load[K, V]) bool {
+// begin registers a load and starts its time, unless the reader is closed or nobody waits for the load any more.
+func (t *flights[K, V]) begin(l *load[K, V]) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.idle != nil {
-		return false
+	switch {
+	case t.idle != nil:
+		return tarn.ErrClosed
+	case l.live == 0:
+		return context.Canceled
 	}
+	l.ctx, l.cancel = context.WithTimeout(l.ctx, l.reader.config.loadTimeout)
 	t.loads[l] = struct{}{}
-	return true
+	return nil
 }
 
 // end takes a load off the register.

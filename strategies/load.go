@@ -29,10 +29,31 @@ type load[K comparable, V any] struct {
 	background bool // no caller waits
 
 	ctx    context.Context
-	cancel context.CancelFunc
-	nest   nest // of all flights, or of the first if the loader takes one key at a time
+	cancel context.CancelFunc // nil until the load begins; protected by flights.mu
+	nest   nest               // of all flights, or of the first if the loader takes one key at a time
 
 	live int // flights that have not landed and have waiters; protected by flights.mu
+
+	one solo[K, V]
+}
+
+// solo is the room that the load of a single key needs, so that it is not made piece by piece.
+type solo[K comparable, V any] struct {
+	flight  flight[K, V]
+	flights [1]*flight[K, V]
+	keys    [1]K
+	leases  [1]tarn.Lease[V]
+	left    [1]*flight[K, V]
+	results [1]tarn.Loaded[V]
+	fills   [1]tarn.Fill[K, V]
+}
+
+// room returns n places: the one of a solo if that is enough for its load, and new ones otherwise.
+func room[T any](solo *[1]T, load, n int) []T {
+	if load == 1 && n == 1 {
+		return solo[:]
+	}
+	return make([]T, n)
 }
 
 // newLoad returns a load that can make flights and then be started. ctx is its first caller's.
@@ -44,13 +65,18 @@ func (r *reader[K, V]) newLoad(ctx context.Context, loader tarn.Loader[K, V]) *l
 	if r.config.loadContext != nil {
 		detached = context.WithoutCancel(r.config.loadContext(detached))
 	}
-	l.ctx, l.cancel = context.WithCancel(context.WithValue(detached, nestKey{}, &l.nest))
+	l.ctx = context.WithValue(detached, nestKey{}, &l.nest)
+	l.flights = l.one.flights[:0]
 	return l
 }
 
 // flight adds a flight for key with one waiter. The caller holds flights.mu, or the flight is not in the table.
 func (l *load[K, V]) flight(key K) *flight[K, V] {
-	f := &flight[K, V]{key: key, load: l, nest: &l.nest, done: make(chan struct{}), waiters: 1}
+	f := &l.one.flight
+	if len(l.flights) > 0 {
+		f = new(flight[K, V])
+	}
+	f.key, f.load, f.nest, f.done, f.waiters = key, l, &l.nest, make(chan struct{}), 1
 	switch {
 	case l.many != nil:
 		l.nest.load = l
@@ -66,9 +92,8 @@ func (l *load[K, V]) flight(key K) *flight[K, V] {
 
 // start runs the load. Flights are complete.
 func (l *load[K, V]) start() {
-	if !l.reader.flights.begin(l) {
-		l.fail(tarn.ErrClosed)
-		l.cancel()
+	if err := l.reader.flights.begin(l); err != nil {
+		l.fail(err)
 		l.unburden()
 		return
 	}
@@ -76,14 +101,11 @@ func (l *load[K, V]) start() {
 }
 
 func (l *load[K, V]) run() {
-	var stop context.CancelFunc
-	l.ctx, stop = context.WithTimeout(l.ctx, l.reader.config.loadTimeout)
 	limit := time.AfterFunc(l.reader.config.loadTimeout, l.expire)
 	defer func() {
 		l.rescue(recover())
 		l.fail(&tarn.PanicError{}) // all have landed, unless a function called Goexit
 		limit.Stop()
-		stop()
 		l.cancel()
 		for _, f := range l.flights {
 			f.nest.end()
@@ -145,17 +167,17 @@ func (l *load[K, V]) look() []*flight[K, V] {
 		return l.flights // blind fills, or NaN, which nothing can be stored under
 	}
 	r.flights.look(l.flights)
-	keys := make([]K, len(l.flights))
+	n := len(l.flights)
+	keys, leases := room(&l.one.keys, n, n), room(&l.one.leases, n, n)
 	for i, f := range l.flights {
 		keys[i] = f.key
 	}
-	leases := make([]tarn.Lease[V], len(keys))
 	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
 		r.storeFailed(l.ctx, err, len(keys)) // what has no lease is loaded and not stored
 	}
 	r.flights.found(l.flights, leases)
-	left := make([]*flight[K, V], 0, len(l.flights))
+	left := room(&l.one.left, n, n)[:0]
 	for i, f := range l.flights {
 		if !leases[i].Found || leases[i].Entry.Stale || l.early {
 			left = append(left, f)
@@ -250,7 +272,7 @@ func (l *load[K, V]) loadMany(fs []*flight[K, V]) {
 
 // contain runs a call to the source and delivers its results, also if it panics or ends its goroutine.
 func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V])) {
-	into := make([]tarn.Loaded[V], len(fs))
+	into := room(&l.one.results, len(l.flights), len(fs))
 	start := time.Now()
 	returned := false
 	defer func() {
@@ -336,7 +358,7 @@ func because(reason, ended, err error) error {
 // fill stores the results whose leases stand, and gives the other leases back.
 func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	r := l.reader
-	fills := make([]tarn.Fill[K, V], 0, len(fs))
+	fills := room(&l.one.fills, len(l.flights), len(fs))[:0]
 	stores := 0
 	for i, f := range fs {
 		if r.leaser != nil && !f.mine || r.leaser == nil && r.flights.gone(f) {
