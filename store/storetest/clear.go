@@ -126,12 +126,12 @@ var scanRows = []row{
 			}
 			for key, n := range seen {
 				if n > 1 {
-					return fmt.Errorf("Scan: the key %s came %d times", key, n)
+					return wrong("Scan: the key %s came %d times", key, n)
 				}
 			}
 			for i := 1; i < len(keys); i += 2 {
 				if seen[keys[i]] == 0 {
-					return fmt.Errorf("Scan: the key %s, which did not change, never came", keys[i])
+					return wrong("Scan: the key %s, which did not change, never came", keys[i])
 				}
 			}
 			return nil

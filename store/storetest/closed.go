@@ -74,7 +74,7 @@ var closedOps = []struct {
 	{"Scan", Scanner, func(x *trial) error {
 		seq, end := x.scanner.Scan(x.ctx)
 		for key := range seq {
-			return fmt.Errorf("Scan after Close found %q", key)
+			return wrong("Scan after Close found %q", key)
 		}
 		return end()
 	}},

@@ -97,7 +97,7 @@ var computeRows = []row{
 			if err := all(x.set("a", "1"), x.set("b", "2")); err != nil {
 				return err
 			}
-			inside := errors.New("Compute's function was not called")
+			inside := wrong("Compute: its function was not called")
 			done := make(chan error, 1)
 			go func() {
 				_, _, err := x.computer.Compute(x.ctx, "a", func(e tarn.Entry[string], _ bool) (tarn.Entry[string], tarn.ComputeOp) {
@@ -110,7 +110,7 @@ var computeRows = []row{
 			case err := <-done:
 				return all(did("Compute", err), inside, x.has("a", "4"), x.misses("b"), x.has("c", "3"))
 			case <-x.ctx.Done():
-				return errors.New("Compute did not return")
+				return wrong("Compute did not return")
 			}
 		},
 	},

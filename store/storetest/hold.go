@@ -40,7 +40,7 @@ var holdRows = []row{
 			seen := make(map[tarn.Token]bool)
 			for _, token := range tokens {
 				if token == (tarn.Token{}) || seen[token] {
-					return fmt.Errorf("Hold: the token %x is zero or came before", token)
+					return wrong("Hold: the token %x is zero or came before", token)
 				}
 				seen[token] = true
 			}
@@ -194,7 +194,7 @@ func manyHolds(x *trial) error {
 		}
 		for i, key := range keys {
 			if settlements[i].Stored != settlements[i].Store {
-				return fmt.Errorf("Settle of %d, item %d: Stored is %v", n, i, settlements[i].Stored)
+				return wrong("Settle of %d, item %d: Stored is %v", n, i, settlements[i].Stored)
 			}
 			if i%3 == 1 {
 				if err := x.unheld(key); err != nil {

@@ -381,7 +381,7 @@ func manyLeases(x *trial) error {
 			tokens[i] = into[i].Token
 			fills[i] = tarn.Fill[string, string]{Key: key, Token: tokens[i], Store: true, Entry: plain(key)}
 			if into[i].State != tarn.Granted {
-				return fmt.Errorf("Lease of %d: state of item %d is %d", n, i, into[i].State)
+				return wrong("Lease of %d: state of item %d is %d", n, i, into[i].State)
 			}
 		}
 		stand := make([]bool, n)

@@ -84,7 +84,7 @@ var sharedRows = []row{
 						return err
 					}
 					if got < seen {
-						return fmt.Errorf("Get: got %d after %d was there", got, seen)
+						return wrong("Get: got %d after %d was there", got, seen)
 					}
 					seen = got
 				}
@@ -117,7 +117,7 @@ var sharedRows = []row{
 					writer, err := strconv.Atoi(e.Value)
 					if err != nil || x.fake && e.Expires.Sub(mine.Expires) != lifeOf(writer)-lifeOf(g) ||
 						x.fake && e.Fresh.Sub(mine.Fresh) != lifeOf(writer)-lifeOf(g) {
-						return fmt.Errorf("Get: the entry %+v is none that was stored", e)
+						return wrong("Get: the entry %+v is none that was stored", e)
 					}
 				}
 				return nil

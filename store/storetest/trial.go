@@ -71,7 +71,7 @@ func (x *trial) shut() error {
 	}
 	x.closed = true
 	if err := x.close(x.ctx); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
 }
