@@ -21,6 +21,14 @@ var (
 	leaves = append([]string{"internal/check"}, nested...)
 )
 
+// Packages that are made for tests import testing: storetest, which strangers use, and what several packages here
+// have in common. Only tests import the latter.
+var (
+	forTests     = []string{"store/storetest", "internal/interleave"}
+	forOurTests  = "internal/interleave"
+	errOnlyTests = "only tests, " + strings.Join(forTests, " and ") + " import it"
+)
+
 // mayImport says which packages of the root module a package may import, by the folder both begin with; the
 // longest that fits counts. A folder always may import within itself, and "." is package tarn. Imports point one
 // way: ttl ← tarn ← {store/*, strategies, internal/*, observe}.
@@ -32,6 +40,7 @@ var mayImport = map[string][]string{
 	"strategies":     {"ttl", ".", "internal"},
 	"observe":        {"ttl", "."},
 	"internal/check": {},
+	forOurTests:      {"ttl", ".", "internal", "store", "strategies"},
 }
 
 // Beyond the standard library the root module is built of these, and tested with those.
@@ -86,8 +95,8 @@ func (f goFile) nested() bool {
 // mayNotImport says why not, or nothing.
 func (f goFile) mayNotImport(imported string) string {
 	if imported == "testing" || strings.HasPrefix(imported, "testing/") {
-		if !f.test && !within(f.dir, "store/storetest") {
-			return "only tests and store/storetest import testing"
+		if !f.test && !slices.ContainsFunc(forTests, func(p string) bool { return within(f.dir, p) }) {
+			return errOnlyTests
 		}
 		return ""
 	}
@@ -116,6 +125,9 @@ func (f goFile) mayNotImportOwn(own string) string {
 		if within(own, leaf) && !within(f.dir, leaf) {
 			return "nothing imports " + leaf
 		}
+	}
+	if within(own, forOurTests) && !within(f.dir, forOurTests) && !f.test {
+		return errOnlyTests
 	}
 	if f.nested() || f.test && f.external {
 		return ""
@@ -195,6 +207,11 @@ func TestImportRules(t *testing.T) {
 		{"testing/synctest too", "ttl/ttl.go", "ttl", "testing/synctest", false},
 		{"in every module", "bench/trace.go", "bench", "testing", false},
 		{"storetest is a test", "store/storetest/run.go", "storetest", "testing", true},
+		{"what tests have in common is a test too", "internal/interleave/races/races.go", "races", "testing", true},
+		{"it knows the strategies", "internal/interleave/races/races.go", "races", tarn + "/strategies", true},
+		{"tests import it", "strategies/races_test.go", "strategies_test", tarn + "/internal/interleave/races", true},
+		{"nothing else does", "strategies/load.go", "strategies", tarn + "/internal/interleave", false},
+		{"in no module", "examples/quickstart/main.go", "main", tarn + "/internal/interleave", false},
 		{"a new folder needs a rule", "cmd/tarn/main.go", "main", tarn, false},
 	}
 	for _, tt := range tests {
