@@ -305,7 +305,6 @@ func (t *pendingTable[K, V]) putBack(p *pendingKey[K, V]) {
 	s := t.shard(p.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.disarm()
 	t.supersede(s, p)
 	p.rest()
 	t.queue.addTimed(p, t.now(), len(p.waits) > 0, sameLimit)

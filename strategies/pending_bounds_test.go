@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/tarncache/tarn"
 )
@@ -83,23 +82,15 @@ func TestBoundsLeave(t *testing.T) {
 
 // What was taken on behalf of a waiter in the moment in which it left is given back.
 func TestBoundsLeaveWhileServed(t *testing.T) {
-	for range 200 {
-		synctest.Test(t, func(t *testing.T) {
-			b := &bounds{maxKeys: 1}
-			b.take(1, 0)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			done := waiter(ctx, b, 0, nil)
-			time.AfterFunc(time.Second, func() { b.give(1, 0) })
-			err := <-done
-			synctest.Wait()
-			want := int64(0)
-			if err == nil {
-				want = 1
-			}
-			if keys, _ := b.taken(); keys != want {
-				t.Errorf("%v, but %d keys are taken", err, keys)
-			}
-		})
+	b := &bounds{maxKeys: 1}
+	b.take(1, 0)
+	place := b.waiters.PushBack(&boundWaiter{bytes: 5, ready: make(chan struct{})})
+	b.give(1, 0)
+	if keys, bytes := b.taken(); keys != 1 || bytes != 5 {
+		t.Errorf("the waiter was not served: %d keys, %d bytes", keys, bytes)
+	}
+	b.leave(place)
+	if keys, bytes := b.taken(); keys != 0 || bytes != 0 {
+		t.Errorf("%d keys and %d bytes are taken by nobody", keys, bytes)
 	}
 }

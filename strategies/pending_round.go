@@ -57,13 +57,6 @@ func (p *pendingKey[K, V]) arm() {
 	}
 }
 
-// disarm says that the attempt was none. The caller holds the shard's lock.
-func (p *pendingKey[K, V]) disarm() {
-	for i := range p.waits {
-		p.waits[i].armed = false
-	}
-}
-
 // flush begins a round that makes everything pending urgent.
 func (t *pendingTable[K, V]) flush() *flushRound[K] {
 	r := &flushRound[K]{done: make(chan struct{}), left: 1} // 1: until all are counted

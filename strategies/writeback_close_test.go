@@ -49,7 +49,8 @@ func TestWriteBackFlushIsExact(t *testing.T) {
 // attempt that began before it and failed does not count.
 func TestWriteBackFlushDuringAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, wbConfig{MaxDelay: 1, MinBackoff: time.Hour, MaxBackoff: time.Hour}, (*ledger).batched)
+		r := newRig(t, wbConfig{MaxDelay: time.Second, MinBackoff: time.Hour, MaxBackoff: time.Hour},
+			(*ledger).batched)
 		answers := make(chan error)
 		r.source.intercept(func(context.Context, []wbOp) error { return <-answers })
 		flush := func() chan error {
@@ -64,6 +65,7 @@ func TestWriteBackFlushDuringAWrite(t *testing.T) {
 		done := flush()
 		r.set(t, "a", 3)
 		answers <- nil // 1
+		began := time.Now()
 		synctest.Wait()
 		require.Empty(t, done, "2 was accepted before the flush")
 		answers <- nil // 3, which replaced 2
@@ -77,6 +79,7 @@ func TestWriteBackFlushDuringAWrite(t *testing.T) {
 		require.Empty(t, done)
 		answers <- nil
 		require.NoError(t, <-done)
+		require.Equal(t, time.Second, time.Since(began), "neither age nor backoff is waited for")
 
 		r.set(t, "a", 5)
 		pass(time.Second)
@@ -290,6 +293,54 @@ func TestWriteBackLateSuccess(t *testing.T) {
 		close(hang)
 		synctest.Wait()
 		require.Equal(t, "", r.leftover())
+	})
+}
+
+// A write that was on its way when Close began is refused, not lost.
+func TestWriteBackCloseDuringASet(t *testing.T) {
+	for _, full := range []strategies.WhenFull{strategies.BlockWhenFull, strategies.WriteThroughWhenFull} {
+		synctest.Test(t, func(t *testing.T) {
+			sizing, sized := make(chan struct{}), make(chan struct{})
+			r := newRig(t, wbConfig{MaxPendingBytes: 10, WhenFull: full, Size: func(_ string, v int) int64 {
+				close(sizing)
+				<-sized
+				return int64(v)
+			}}, (*ledger).batched)
+			v := 1
+			if full == strategies.WriteThroughWhenFull {
+				v = 11 // is written through
+			}
+			done := make(chan error)
+			go func() { done <- r.Set(r.ctx, "a", v) }()
+			<-sizing
+			require.NoError(t, r.Close(r.ctx))
+			close(sized)
+			require.ErrorIs(t, <-done, tarn.ErrClosed)
+			require.Empty(t, r.source.rows())
+			require.Equal(t, "", r.leftover())
+		})
+	}
+}
+
+// The cache is told of what was in flight even when its write was recalled.
+func TestWriteBackCloseSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{}, (*ledger).batched)
+		r.source.intercept(func(ctx context.Context, _ []wbOp) error { <-ctx.Done(); return ctx.Err() })
+		settled := 0
+		r.inner.settle = func(ctx context.Context, outcomes []tarn.Outcome[int]) error {
+			settled++
+			require.NoError(t, ctx.Err())
+			_, bounded := ctx.Deadline()
+			require.True(t, bounded)
+			require.Equal(t, []tarn.Outcome[int]{{Kind: tarn.Unknown}}, outcomes)
+			return nil
+		}
+		r.set(t, "a", 1)
+		ctx, cancel := context.WithTimeout(r.ctx, time.Second)
+		defer cancel()
+		require.Equal(t, []string{"a"}, unwritten(t, r.Close(ctx)))
+		require.Equal(t, 1, settled)
 	})
 }
 

@@ -255,6 +255,27 @@ func TestWriteBackWriteTimeout(t *testing.T) {
 	})
 }
 
+// A batch that works one by one is cut short once it took as long as one write may, so that what it has done is
+// settled in time.
+func TestWriteBackCutsASlowBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{WriteTimeout: time.Second, Concurrency: 1}, (*ledger).single)
+		r.source.intercept(func(context.Context, []wbOp) error {
+			time.Sleep(400 * time.Millisecond)
+			return nil
+		})
+		for _, key := range []string{"a", "b", "c", "d"} {
+			r.set(t, key, 1)
+		}
+		require.NoError(t, r.Flush(r.ctx))
+		require.Equal(t, []tarn.Event{
+			{Kind: tarn.EventFlushed, N: 3, Duration: 1200 * time.Millisecond},
+			{Kind: tarn.EventFlushed, N: 1, Duration: 400 * time.Millisecond},
+		}, r.events.of(tarn.EventFlushed))
+		require.Zero(t, r.Stats().Retried)
+	})
+}
+
 // A Writer may use the cache it writes for.
 func TestWriteBackWriterUsesItsCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

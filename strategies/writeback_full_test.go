@@ -155,6 +155,20 @@ func TestWriteBackRefusesWhenFull(t *testing.T) {
 	})
 }
 
+// A write that found no room does not leave the others waiting for their age.
+func TestWriteBackFlushesWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MaxPending: 1, MaxDelay: time.Hour, WhenFull: strategies.RefuseWhenFull},
+			(*ledger).batched)
+		r.set(t, "a", 1)
+		synctest.Wait()
+		require.ErrorIs(t, r.Set(r.ctx, "b", 1), tarn.ErrFull)
+		synctest.Wait()
+		r.set(t, "b", 1)
+		require.Equal(t, map[string]int{"a": 1}, r.source.rows())
+	})
+}
+
 // A write through at the bound waits for the write in flight of its key, and no reader sees it before it is written.
 func TestWriteBackWritesThroughWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +260,9 @@ func TestWriteBackWriteThroughLeaves(t *testing.T) {
 		pass(time.Second)
 		done := make(chan error)
 		go func() { done <- r.Close(r.ctx) }()
+		began := time.Now()
 		require.ErrorIs(t, <-left, tarn.ErrClosed)
+		require.Zero(t, time.Since(began))
 		release()
 		require.NoError(t, <-done)
 		require.Equal(t, map[string]int{"a": 1}, r.source.rows())

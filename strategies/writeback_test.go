@@ -178,6 +178,26 @@ func TestWriteBackOneInFlightPerKey(t *testing.T) {
 	})
 }
 
+// What was accepted while its key was in flight is due by its own age, whatever else came meanwhile.
+func TestWriteBackSuccessorIsDueByItsAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MaxDelay: time.Minute}, (*ledger).batched)
+		r.source.intercept(func(context.Context, []wbOp) error {
+			time.Sleep(50 * time.Second)
+			return nil
+		})
+		r.set(t, "a", 1)
+		pass(61 * time.Second) // in flight for a second
+		r.set(t, "a", 2)
+		pass(30 * time.Second)
+		r.set(t, "b", 1)
+		pass(30*time.Second - 1)
+		require.Equal(t, 1, r.source.tried())
+		pass(1)
+		require.Equal(t, 2, r.source.tried())
+	})
+}
+
 // With as many writers and flushes as there may be, each key's writes reach the source in their order.
 func TestWriteBackKeepsTheOrderOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
