@@ -24,7 +24,7 @@ func TestHitsAllocateNothing(t *testing.T) {
 }
 
 // big does not fit in a word or two, so that boxing it would show.
-type big struct{ words [6]int }
+type big [6]int
 
 func hitsAllocateNothing[K comparable](t *testing.T, key K) {
 	if racing {

@@ -72,7 +72,7 @@ func TestAbsenceIsRememberedExactly(t *testing.T) {
 					require.Equal(t, tarn.ErrNotFound, (<-asked(t.Context(), c, "a")).err, "not a nanosecond less")
 					require.Equal(t, 1, seen.count(tarn.EventNegativeHit))
 					require.Equal(t, 1, src.loaded())
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				}
 				hasValue(t, 1, <-asked(t.Context(), c, "a"), "nor one more")
 			})
@@ -113,7 +113,7 @@ func TestLivesAreExact(t *testing.T) {
 			require.NoError(t, src.Save(t.Context(), key, 2))
 			time.Sleep(life - 1)
 			hasValue(t, 1, <-asked(t.Context(), c, key), "not a nanosecond less")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			hasValue(t, 2, <-asked(t.Context(), c, key), "nor one more")
 		}
 	})

@@ -144,7 +144,7 @@ func TestStaleIfError(t *testing.T) {
 				src.set(func(context.Context, string) error { return errBroken }, nil)
 				time.Sleep(time.Minute + time.Hour - 1)
 				hasValue(t, 3, get(t.Context()), "to the window's last instant")
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				require.ErrorIs(t, get(t.Context()).err, errBroken, "and not after it")
 				require.NoError(t, c.Close(t.Context()))
 			})
@@ -266,9 +266,9 @@ func TestSliding(t *testing.T) {
 						time.Sleep(50 * time.Second)
 						hasValue(t, 1, get(), "use prolongs the life")
 					}
-					time.Sleep(start.Add(3*time.Minute - 1).Sub(time.Now()))
+					time.Sleep(time.Until(start.Add(3*time.Minute - 1)))
 					hasValue(t, 1, get())
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					hasValue(t, 2, get(), "up to the cap")
 
 					require.NoError(t, src.Save(t.Context(), "a", 3))
