@@ -158,6 +158,30 @@ func TestExpiredMemoryComesBack(t *testing.T) {
 	})
 }
 
+// TestTheTableShrinks: a Go map keeps the room that its entries had, so an empty one has to be given up.
+func TestTheTableShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(memory.Options[[16]uint64, int]{MaxEntries: 100_000})
+		heap := func() int64 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := heap()
+		for i := range 50_000 {
+			_ = s.Put([16]uint64{uint64(i)}, i, time.Second)
+		}
+		full := heap() - before
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if left := heap() - before; s.Len() != 0 || left > full/8 {
+			t.Errorf("%d of %d bytes are left for %d entries", left, full, s.Len())
+		}
+		_ = s.Close()
+	})
+}
+
 // TestAnEarlierDeadlineMovesTheSweep, whichever operation sets it.
 func TestAnEarlierDeadlineMovesTheSweep(t *testing.T) {
 	for name, set := range map[string]func(s *memory.Store[string, int], e tarn.Entry[int]){
