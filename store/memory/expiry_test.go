@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -154,6 +155,40 @@ func TestExpiredMemoryComesBack(t *testing.T) {
 		synctest.Wait()
 		if s.Len() != 1 {
 			t.Errorf("%d entries left", s.Len())
+		}
+	})
+}
+
+// TestSweepsGoByDeadline: whatever the order in which deadlines were set, moved and taken back, each sweep removes
+// what has expired and nothing waits behind what has not.
+func TestSweepsGoByDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(memory.Options[int, int]{MaxEntries: 5000})
+		start := s.Clock().Now()
+		r := rand.New(rand.NewPCG(1, 1))
+		deadline := map[int]int{} // in seconds
+		for i := range 3000 {
+			deadline[i] = 1 + r.IntN(1000)
+			_ = s.Put(i, i, time.Duration(deadline[i])*time.Second)
+		}
+		for i := range 1000 {
+			deadline[i] = 1 + r.IntN(1000)
+			_, _ = s.Touch(bg, i, start.Add(time.Duration(deadline[i])*time.Second))
+			delete(deadline, i+1000)
+			_ = s.Delete(bg, i+1000)
+		}
+		for second := 50; second <= 1000; second += 50 {
+			time.Sleep(start.Add(time.Duration(second)*time.Second + 200*time.Millisecond).Sub(s.Clock().Now()))
+			synctest.Wait()
+			live := 0
+			for _, d := range deadline {
+				if d > second {
+					live++
+				}
+			}
+			if s.Len() != live {
+				t.Errorf("after %d s: %d entries, %d live", second, s.Len(), live)
+			}
 		}
 	})
 }
