@@ -42,6 +42,7 @@ type event struct {
 	name    string
 	enabled func() bool
 	do      func()
+	touches []any // nil: everything
 }
 
 // gate is a goroutine at a step.
@@ -77,10 +78,11 @@ func (r *Run) Go(name string, f func(ctx context.Context)) {
 	r.actors = append(r.actors, a)
 }
 
-// Event adds a step that belongs to no actor, and happens at most once, at any time at which enabled says so. It is
-// taken to have to do with every other step. do runs while all actors stand still; it may sleep.
-func (r *Run) Event(name string, enabled func() bool, do func()) {
-	r.events = append(r.events, event{name, enabled, do})
+// Event adds a step that belongs to no actor, and happens at most once, at any time at which enabled says so. do runs
+// while all actors stand still; it may sleep. It is taken to have to do with every other step, or if touches are
+// given, with those that have to do with one of them; then what enabled depends on is among them too.
+func (r *Run) Event(name string, enabled func() bool, do func(), touches ...any) {
+	r.events = append(r.events, event{name, enabled, do, touches})
 }
 
 // Allow lets a fault of StepOr happen so often in a run.
@@ -232,7 +234,10 @@ func compareBool(a, b bool) int {
 func (r *Run) execute(c choice) {
 	if c.actor < 0 {
 		e := &r.events[-1-c.actor]
-		r.begin(c, footprint{all: true}, e.name)
+		r.begin(c, footprint{all: len(e.touches) == 0}, e.name)
+		for _, object := range e.touches {
+			r.Touch(object)
+		}
 		e.enabled = func() bool { return false }
 		e.do()
 		return
@@ -301,15 +306,36 @@ func (r *Run) release() {
 	r.gates = nil
 }
 
-// abandon ends the run: the actors' contexts end, and all that is left of them.
+// abandon ends the run. What is left of it is done one step after the other, too; actors that wait for something that
+// does not come find their contexts ended.
 func (r *Run) abandon(wait func()) {
-	r.release()
-	for _, a := range r.actors {
-		a.cancel()
+	for wait(); r.openOne(); wait() {
 	}
+	r.cancel()
+	for wait(); r.openOne(); wait() {
+	}
+	r.release()
 	r.all.Wait()
 	for _, f := range slices.Backward(r.ends) {
 		f()
 	}
 	wait()
+}
+
+// openOne lets one goroutine go on, if one stands at a step.
+func (r *Run) openOne() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.gates) == 0 {
+		return false
+	}
+	close(r.gates[0].open)
+	r.gates = r.gates[1:]
+	return true
+}
+
+func (r *Run) cancel() {
+	for _, a := range r.actors {
+		a.cancel()
+	}
 }

@@ -166,6 +166,7 @@ func application(in int, what string, tell func(ctx context.Context, p *process,
 		ctx, o := p.newOp(ctx, nil)
 		p.w.Step(ctx, "commit")
 		p.commit(o, 0, value)
+		p.tells(ctx, []int{0})
 		p.acknowledge(o, tell(ctx, p, value))
 	})
 }
@@ -227,6 +228,7 @@ func Clears(in int) Actor {
 // Touches prolongs the life of what stands under the key.
 func Touches(in int) Actor {
 	return actor(in, "toucher", func(ctx context.Context, p *process, _ int) {
+		p.tells(ctx, []int{0})
 		if _, err := p.aside.Touch(ctx, 0); err != nil {
 			p.w.Failf("a touch failed: %w", err)
 		}

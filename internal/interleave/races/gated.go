@@ -25,6 +25,7 @@ type (
 	inStore  int
 	inSource int
 	isAcked  int
+	clock    struct{}
 	inFlight struct{ process, key int }
 	inTurns  struct{ process, key int }
 )
@@ -181,17 +182,28 @@ func (g *gated) Delete(ctx context.Context, key int) error {
 	return g.inner.Delete(ctx, key)
 }
 
-// change begins a step that changes one key, for which a write may wait: without holds it is what a settle is.
+// change begins a step that changes one key. Without holds it is what a settle is, and may be lost.
+//
+// The changes that the stand-in makes of a plain store are steps of their own in rows whose steps are fine. In the
+// others they are part of the step in which the stand-in was told: it keeps others from the key meanwhile.
 func (g *gated) change(ctx context.Context, op string, key int) error {
-	fault := ""
-	if opOf(ctx).settles() {
-		fault = lostSettle
+	o := opOf(ctx)
+	lost := false
+	switch {
+	case g.holder != nil && o.settles():
+		lost = g.w.StepOr(ctx, op+text([]int{key}), lostSettle)
+	case g.holder != nil || g.w.row.Fine:
+		g.w.Step(ctx, op+text([]int{key}))
 	}
-	lost := g.w.StepOr(ctx, op+text([]int{key}), fault)
+	if g.holder == nil && o.settles() {
+		lost = o.lost
+		g.w.held--
+	}
 	g.changes(key)
 	g.reads(ctx, key)
 	g.acks(ctx, key)
 	if lost {
+		g.w.held++
 		return errLost
 	}
 	return nil

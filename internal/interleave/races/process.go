@@ -34,8 +34,12 @@ func (w *world) newProcess(index int, opts []strategies.ReadOption) *process {
 	} else {
 		p.cache = strategies.ReadThrough(w.store, p.loader(), opts...)
 	}
-	p.through = strategies.WriteThrough(p.cache, p.writer())
-	p.around = strategies.WriteAround(p.cache, p.writer())
+	guarded := p.cache
+	if w.store.holder == nil {
+		guarded = stepping{guarded, w}
+	}
+	p.through = strategies.WriteThrough(guarded, p.writer())
+	p.around = strategies.WriteAround(guarded, p.writer())
 	if w.row.needs(index, needsBack) {
 		var err error
 		p.back, err = strategies.WriteBack(p.cache, p.writer(), strategies.WriteBackConfig[int, int]{MaxDelay: time.Hour})
@@ -49,11 +53,36 @@ func (w *world) newProcess(index int, opts []strategies.ReadOption) *process {
 	return p
 }
 
+// stepping is a cache whose Hold begins in a step: over a plain store nothing else does.
+type stepping struct {
+	tarn.Guarded[int, int]
+	w *world
+}
+
+func (s stepping) Hold(ctx context.Context, keys []int) (tarn.Hold[int], error) {
+	s.w.Step(ctx, "hold"+text(keys))
+	for _, key := range keys {
+		s.w.Touch(inStore(key))
+	}
+	s.w.held++
+	return s.Guarded.Hold(ctx, keys)
+}
+
+// As offers what the cache offers.
+func (s stepping) As(target any) bool {
+	if t, ok := target.(*tarn.BatchCache[int, int]); ok {
+		*t, ok = tarn.As[tarn.BatchCache[int, int]](s.Guarded)
+		return ok
+	}
+	return false
+}
+
 // op is one call of an application, carried by its context.
 type op struct {
 	p     *process
 	keys  []int
 	looks int  // how many Gets of the store make up the first look
+	lost  bool // its settle is lost; only of a plain store
 	holds bool // it writes under holds, or would if they were not left out
 
 	mu       sync.Mutex  // protects the below
@@ -154,6 +183,9 @@ func (p *process) loadMany(ctx context.Context, keys []int) (map[int]int, error)
 	failed := w.StepOr(ctx, "loaded"+text(keys), failedLoad)
 	for _, key := range keys {
 		w.Touch(inFlight{p.index, key})
+		if w.store.leaser == nil { // the stand-in ends the lease
+			w.Touch(inStore(key))
+		}
 	}
 	switch {
 	case failed:
@@ -220,10 +252,30 @@ func (p *process) apply(ctx context.Context, ops []tarn.Op[int, int]) error {
 		}
 		p.commit(opOf(ctx), o.Key, value)
 	}
+	p.w.Look(clock{})
+	p.tells(ctx, keys)
+	p.w.Look(clock{})
 	if unknown {
 		return errSource
 	}
 	return nil
+}
+
+// tells begins the step in which a plain store's stand-in is told of a change. A store that does without one has steps
+// of its own.
+func (p *process) tells(ctx context.Context, keys []int) {
+	if p.w.store.holder != nil {
+		return
+	}
+	o := opOf(ctx)
+	if o.settles() {
+		o.lost = p.w.StepOr(ctx, "tell"+text(keys), lostSettle)
+	} else {
+		p.w.Step(ctx, "tell"+text(keys))
+	}
+	for _, key := range keys {
+		p.w.Touch(inStore(key))
+	}
 }
 
 // commit writes the source, on behalf of a call.

@@ -167,7 +167,9 @@ func newWorld(r *interleave.Run, row Row, s Settings) {
 		a.join(w, i)
 	}
 	if row.Pause {
-		r.Event("the holds run out", func() bool { return w.held > 0 || w.store.holder == nil }, func() { time.Sleep(pause) })
+		// A writer looks at its clock when it has committed.
+		r.Event("the holds run out", func() bool { return w.held > 0 }, func() { time.Sleep(pause) },
+			inStore(0), inStore(1), clock{})
 	}
 	if row.Age {
 		r.Event("values get stale", func() bool { return true }, func() { time.Sleep(pause) })

@@ -72,7 +72,8 @@ func (s *source) acked(key int) int {
 	return s.rows[key].acked
 }
 
-var errPast = errors.New("returned to the past")
+// ErrPast is what went wrong when a read returned a version older than one that was acknowledged before it began.
+var ErrPast = errors.New("returned to the past")
 
 // check returns an error if value was not the key's at any time since the version called floor.
 func (s *source) check(key, value, floor int) (version int, err error) {
@@ -84,7 +85,7 @@ func (s *source) check(key, value, floor int) (version int, err error) {
 			continue
 		}
 		if v < floor {
-			return v, fmt.Errorf("%w: version %d after %d was acknowledged", errPast, v, floor)
+			return v, fmt.Errorf("%w: version %d after %d was acknowledged", ErrPast, v, floor)
 		}
 		return v, nil
 	}

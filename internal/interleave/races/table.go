@@ -167,6 +167,7 @@ var Table = []Row{
 		Rule:   "an invalidation taints the hold",
 		Actors: []Actor{Gets(0, 1), Sets(0), Invalidates(0)},
 		Warm:   true,
+		Fine:   true,
 	}, {
 		Name:   "an invalidation under a hold whose settle is lost",
 		Rule:   "an invalidation keeps the hold",
@@ -177,6 +178,7 @@ var Table = []Row{
 		Rule:   "a settle that finds its hold gone forgets what stands there",
 		Actors: []Actor{Gets(0, 2), Sets(0)},
 		Pause:  true,
+		Fine:   true,
 	}, {
 		Name:   "the hold runs out before the commit, and the settle is lost",
 		Rule:   "a write is acknowledged without its settle only if its hold cannot have run out before the commit",
@@ -192,12 +194,6 @@ var Table = []Row{
 		Name:   "a late settle of two writers",
 		Rule:   "a settle that finds its hold gone leaves those of others, tainted",
 		Actors: []Actor{Gets(0, 1), SetsAround(0), SetsAround(0)},
-		Pause:  true,
-		Lost:   1,
-	}, {
-		Name:   "a late settle of writers of two processes",
-		Rule:   "a settle that finds its hold gone leaves those of others, tainted",
-		Actors: []Actor{Gets(0, 1), Sets(0), Sets(1)},
 		Pause:  true,
 		Lost:   1,
 	}, {

@@ -1,0 +1,116 @@
+package strategies_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/interleave"
+	"github.com/tarncache/tarn/internal/interleave/races"
+	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/strategies"
+)
+
+func racedStore() tarn.Store[int, int] {
+	return memory.New(memory.Options[int, int]{MaxEntries: 100})
+}
+
+// loosely makes stores with rules switched off.
+func loosely(off looseRules) races.Store {
+	return func() tarn.Store[int, int] { return newLooseStore(off) }
+}
+
+// TestRaces runs the table of races on the store in memory.
+func TestRaces(t *testing.T) {
+	t.Parallel()
+	races.Run(t, races.Settings{Store: racedStore})
+}
+
+// TestRacesOnPlainStore runs it on a store that knows nothing of leases and holds, behind the stand-in.
+func TestRacesOnPlainStore(t *testing.T) {
+	races.Run(t, races.Settings{Store: racedStore, Plain: true})
+}
+
+// TestRacesOnStrictStore checks the store whose rules TestRacesAreFound switches off, with all of them on: what goes
+// wrong there goes wrong for want of the rule.
+func TestRacesOnStrictStore(t *testing.T) {
+	if os.Getenv("TARN_SOAK") == "" {
+		t.Skip("needs TARN_SOAK: it repeats what TestRaces does, on a store that only tests use")
+	}
+	races.Run(t, races.Settings{Store: loosely(looseRules{})})
+}
+
+// TestRacesAreFound switches off one rule at a time, and asserts that the rows that guard it fail.
+func TestRacesAreFound(t *testing.T) {
+	t.Parallel()
+	with := func(o ...strategies.ReadOption) []strategies.ReadOption { return o }
+	for _, test := range []struct {
+		rule     string // that is switched off
+		settings races.Settings
+		rows     []string
+	}{
+		{"fills need a lease", races.Settings{Store: loosely(looseRules{fillsBlindly: true})}, []string{
+			"fill and invalidation", "fetches and an invalidation", "readers of two processes", "a load takes too long",
+			"stale while revalidating", "stale if the source fails", "expiry", "one writes and one deletes",
+			"two readers and a writer", "overlapping batches", "crossing batches of writes", "the outcome is unknown",
+			"write-back", "write-back, two writes",
+		}},
+		{"fills need a lease, by option", races.Settings{Store: racedStore, Options: with(strategies.WithBlindFills())},
+			[]string{"fill and invalidation", "joining a load", "a reader gives up", "a load fails"}},
+		{"fills need a lease, of the stand-in",
+			races.Settings{Store: racedStore, Plain: true, Options: with(strategies.WithBlindFills())},
+			[]string{"fill and invalidation", "joining a load"}},
+		{"changes void leases", races.Settings{Store: loosely(looseRules{changesKeepLease: true})},
+			[]string{"invalidation of a batch", "clear", "set", "add", "compute"}},
+		{"a touch brings nothing back", races.Settings{Store: loosely(looseRules{touchRevives: true})},
+			[]string{"touch", "touch under a hold", "sliding"}},
+
+		{"a write holds its key", races.Settings{Store: loosely(looseRules{holdsNothing: true})},
+			[]string{"a settle is lost", "a writer deletes", "writers queue", "writers around", "write-back, and a settle is lost"}},
+		{"a write holds its key, and waits for its settle to be acknowledged",
+			races.Settings{Store: racedStore, Careless: true, Options: with(strategies.WithoutHolds())},
+			[]string{"a settle is lost", "loads under a hold", "an update"}},
+		{"a hold takes the value away", races.Settings{Store: loosely(looseRules{holdsKeepValue: true})},
+			[]string{"a settle is lost, and the hold ends", "an update"}},
+		{"overlapping holds are tainted", races.Settings{Store: loosely(looseRules{forgetsTaint: true})}, []string{
+			"an invalidation under a hold", "clear under a hold", "the outcome is unknown", "writers of two processes",
+			"an update and a writer",
+		}},
+		{"a settle forgets what stands there", races.Settings{Store: loosely(looseRules{settlesLazily: true})},
+			[]string{"the hold runs out before the commit", "a late settle of two writers"}},
+		{"a settle leaves others' holds", races.Settings{Store: loosely(looseRules{settleWipes: true})},
+			[]string{"a late settle of two writers"}},
+		{"a write whose hold ran out waits for its settle", races.Settings{Store: racedStore, Careless: true},
+			[]string{"the hold runs out before the commit, and the settle is lost"}},
+		{"a hold lasts as long as it was asked for", races.Settings{
+			Store: loosely(looseRules{holdsAreShort: true}), Options: with(strategies.WithHoldLife(10 * time.Second)),
+		}, []string{"the hold runs out before the commit, and the settle is lost"}},
+		{"an invalidation keeps holds", races.Settings{Store: loosely(looseRules{deleteDropsHolds: true})},
+			[]string{"an invalidation under a hold whose settle is lost", "clear under a hold"}},
+
+		{"a load is joined while its lease stands", races.Settings{Store: loosely(looseRules{standsAlways: true})}, []string{
+			"joining a load", "joining a load, finely", "a reader gives up", "a load fails", "a batch and a reader",
+			"overlapping batches",
+		}},
+		{"a load under a hold is not joined", races.Settings{Store: loosely(looseRules{leasesHeld: true})},
+			[]string{"loads under a hold", "a writer deletes", "an update", "a batch and an update of two keys"}},
+	} {
+		for _, row := range test.rows {
+			t.Run(test.rule+"/"+row, func(t *testing.T) {
+				var report interleave.Report
+				synctest.Test(t, func(t *testing.T) { report = races.Explore(races.Find(row), test.settings) })
+				switch f := report.Failure; {
+				case f == nil:
+					t.Errorf("nothing went wrong in %d orders", report.Runs)
+				case !errors.Is(f.Err, races.ErrPast):
+					t.Errorf("something else went wrong: %v%s", f.Err, races.History(f))
+				default:
+					t.Logf("%v%s", f.Err, races.History(f))
+				}
+			})
+		}
+	}
+}
