@@ -23,6 +23,13 @@ type manySource struct {
 	asked [][]string // protected by mu
 }
 
+func (s *manySource) Load(ctx context.Context, key string) (int, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, []string{key})
+	s.mu.Unlock()
+	return s.source.Load(ctx, key)
+}
+
 func (s *manySource) LoadMany(ctx context.Context, keys []string, into []tarn.Loaded[int]) error {
 	s.mu.Lock()
 	s.asked = append(s.asked, slices.Clone(keys))
