@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tarncache/tarn"
 )
 
 var addRows = []row{
@@ -14,7 +12,7 @@ var addRows = []row{
 		name: "Add sets what is not there",
 		rule: "Add stores the entry if its key has none, and reports that it did.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
 			return all(x.add("a", e, true), x.sees("a", e), x.del("a"), x.add("a", plain("2"), true), x.has("a", "2"))
 		},
 	},
@@ -22,8 +20,8 @@ var addRows = []row{
 		name: "Add leaves what is there",
 		rule: "Add stores nothing if its key has an entry, and reports so; one that is stale or negative is an entry.",
 		check: func(x *trial) error {
-			absent := tarn.Entry[string]{Negative: true, Expires: x.in(long)}
-			stale := tarn.Entry[string]{Value: "v", Fresh: x.in(-time.Second), Expires: x.in(long)}
+			absent := entry{Negative: true, Expires: x.in(long)}
+			stale := entry{Value: "v", Fresh: x.in(-time.Second), Expires: x.in(long)}
 			return all(x.set("a", "1"), x.add("a", plain("2"), false), x.sees("a", plain("1")),
 				x.setEntry("b", absent), x.add("b", plain("2"), false), x.sees("b", absent),
 				x.setEntry("c", stale), x.add("c", plain("2"), false), x.sees("c", stale))
@@ -85,7 +83,7 @@ var addRows = []row{
 	},
 }
 
-func (x *trial) add(key string, e tarn.Entry[string], want bool) error {
+func (x *trial) add(key string, e entry, want bool) error {
 	added, err := x.adder.Add(x.ctx, key, e)
 	if err != nil {
 		return wrong("Add: %w", err)

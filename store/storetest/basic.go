@@ -28,7 +28,7 @@ var basicRows = []row{
 		name: "Set replaces the whole entry",
 		rule: "Set gives a key an entry in place of any other: nothing of the old one remains.",
 		check: func(x *trial) error {
-			old := tarn.Entry[string]{Value: "old", Fresh: x.in(long), Expires: x.in(2 * long), Negative: true}
+			old := entry{Value: "old", Fresh: x.in(long), Expires: x.in(2 * long), Negative: true}
 			return all(x.setEntry("a", old), x.set("a", "new"), x.sees("a", plain("new")), x.set("a", ""),
 				x.sees("a", plain("")))
 		},
@@ -62,7 +62,7 @@ var basicRows = []row{
 		name: "negative entries",
 		rule: "Negative is stored with its entry: a remembered absence is found, and is no value.",
 		check: func(x *trial) error {
-			absent := tarn.Entry[string]{Negative: true, Expires: x.in(long)}
+			absent := entry{Negative: true, Expires: x.in(long)}
 			return all(x.setEntry("a", absent), x.sees("a", absent), x.set("a", "1"), x.sees("a", plain("1")),
 				x.setEntry("a", absent), x.sees("a", absent), x.del("a"), x.misses("a"))
 		},
@@ -194,7 +194,7 @@ var changes = []change{
 	}},
 	{name: "SetMany", needs: BatchStore, do: func(ctx context.Context, x *trial, key string) error {
 		return x.batch.SetMany(ctx, []string{"other", key},
-			[]tarn.Entry[string]{plain("changed"), plain("changed")})
+			[]entry{plain("changed"), plain("changed")})
 	}},
 	{name: "DeleteMany", needs: BatchStore, do: func(ctx context.Context, x *trial, key string) error {
 		return x.batch.DeleteMany(ctx, []string{"other", key})
@@ -223,18 +223,18 @@ var changes = []change{
 	}},
 }
 
-func storing(v string) func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
-	return func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
+func storing(v string) func(entry, bool) (entry, tarn.ComputeOp) {
+	return func(entry, bool) (entry, tarn.ComputeOp) {
 		return plain(v), tarn.ComputeStore
 	}
 }
 
-func deleting(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
-	return tarn.Entry[string]{}, tarn.ComputeDelete
+func deleting(entry, bool) (entry, tarn.ComputeOp) {
+	return entry{}, tarn.ComputeDelete
 }
 
-func keeping(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
-	return tarn.Entry[string]{}, tarn.ComputeKeep
+func keeping(entry, bool) (entry, tarn.ComputeOp) {
+	return entry{}, tarn.ComputeKeep
 }
 
 // prepare gives key the entry that a change is done to, if it needs one.

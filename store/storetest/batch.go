@@ -42,7 +42,7 @@ var batchRows = []row{
 		name: "GetMany returns whole entries",
 		rule: "GetMany returns each entry as Get does: deadlines, Negative and Stale included.",
 		check: func(x *trial) error {
-			entries := []tarn.Entry[string]{
+			entries := []entry{
 				{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long)},
 				{Negative: true, Expires: x.in(long)},
 				{Value: "v", Fresh: x.in(-time.Hour), Expires: x.in(long)},
@@ -104,7 +104,7 @@ var batchRows = []row{
 		check: func(x *trial) error {
 			for _, n := range []int{1, 2, 3, 63, 64, 65, many} {
 				keys := names(fmt.Sprintf("%d-", n), n)
-				entries := make([]tarn.Entry[string], n)
+				entries := make([]entry, n)
 				for i, key := range keys {
 					entries[i] = plain(key)
 				}
@@ -124,13 +124,13 @@ var batchRows = []row{
 		name: "SetMany stores whole entries",
 		rule: "SetMany stores each entry as Set does: deadlines and Negative included, nothing where Expires has passed.",
 		check: func(x *trial) error {
-			fresh := tarn.Entry[string]{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long), Stale: true}
-			absent := tarn.Entry[string]{Negative: true, Expires: x.in(long)}
+			fresh := entry{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long), Stale: true}
+			absent := entry{Negative: true, Expires: x.in(long)}
 			if err := x.set("past", "old"); err != nil {
 				return err
 			}
 			_ = x.batch.SetMany(x.ctx, []string{"fresh", "past", "absent"},
-				[]tarn.Entry[string]{fresh, until("new", x.in(-time.Second)), absent})
+				[]entry{fresh, until("new", x.in(-time.Second)), absent})
 			return all(x.sees("fresh", fresh), x.misses("past"), x.sees("absent", absent))
 		},
 	},
@@ -139,7 +139,7 @@ var batchRows = []row{
 		rule: "Of a key that comes twice in a SetMany the last entry stays.",
 		check: func(x *trial) error {
 			err := x.batch.SetMany(x.ctx, []string{"a", "b", "a", "c", "a"},
-				[]tarn.Entry[string]{plain("1"), plain("2"), plain("3"), plain("4"), plain("5")})
+				[]entry{plain("1"), plain("2"), plain("3"), plain("4"), plain("5")})
 			return all(did("SetMany", err), x.has("a", "5"), x.has("b", "2"), x.has("c", "4"))
 		},
 	},
@@ -180,7 +180,7 @@ var batchRows = []row{
 				did("SetMany of none", x.batch.SetMany(x.ctx, nil, nil)),
 				did("DeleteMany of none", x.batch.DeleteMany(x.ctx, nil)),
 				did("GetMany of none", x.batch.GetMany(x.ctx, []string{}, []tarn.Lookup[string]{})),
-				did("SetMany of none", x.batch.SetMany(x.ctx, []string{}, []tarn.Entry[string]{})),
+				did("SetMany of none", x.batch.SetMany(x.ctx, []string{}, []entry{})),
 				did("DeleteMany of none", x.batch.DeleteMany(x.ctx, []string{})),
 				x.has("a", "1"))
 		},
@@ -195,7 +195,7 @@ var batchRows = []row{
 						return x.batch.GetMany(x.ctx, []string{"a", "b"}, make([]tarn.Lookup[string], n))
 					}),
 					refused("SetMany of two lengths", func() error {
-						return x.batch.SetMany(x.ctx, []string{"a", "b"}, make([]tarn.Entry[string], n))
+						return x.batch.SetMany(x.ctx, []string{"a", "b"}, make([]entry, n))
 					}),
 					x.misses("a", "b")); err != nil {
 					return err
@@ -210,7 +210,7 @@ var batchRows = []row{
 		check: func(x *trial) error {
 			keys := names("k", 10)
 			want := names("k", 10)
-			entries := make([]tarn.Entry[string], 10)
+			entries := make([]entry, 10)
 			for i, key := range keys {
 				entries[i] = plain(key)
 			}
@@ -257,7 +257,7 @@ var batchRows = []row{
 			if err != nil {
 				return err
 			}
-			err = x.batch.SetMany(x.ctx, []string{"a", "b", "c"}, []tarn.Entry[string]{plain("1"), plain("2"), plain("3")})
+			err = x.batch.SetMany(x.ctx, []string{"a", "b", "c"}, []entry{plain("1"), plain("2"), plain("3")})
 			var byIndex tarn.IndexError
 			if !errors.As(err, &byIndex) || len(byIndex) != 3 {
 				return fmt.Errorf("SetMany: got error %v, want an IndexError of 3", err)

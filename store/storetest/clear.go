@@ -2,8 +2,6 @@ package storetest
 
 import (
 	"fmt"
-
-	"github.com/tarncache/tarn"
 )
 
 var clearRows = []row{
@@ -17,7 +15,7 @@ var clearRows = []row{
 					return err
 				}
 			}
-			return all(x.setEntry("negative", tarn.Entry[string]{Negative: true}),
+			return all(x.setEntry("negative", entry{Negative: true}),
 				x.setEntry("life", until("1", x.in(long))), x.clear(), x.misses(keys...), x.misses("negative", "life"),
 				x.set("k0", "2"), x.has("k0", "2"), x.clear(), x.misses("k0"))
 		},
@@ -47,21 +45,21 @@ var scanRows = []row{
 		rule: "Count returns the number of entries: a key set twice is one, and one that was deleted is none.",
 		check: func(x *trial) error {
 			return all(x.count(0), x.set("a", "1"), x.count(1), x.set("b", "2"), x.set("a", "3"), x.count(2), x.del("a"),
-				x.del("a"), x.del("none"), x.count(1), x.setEntry("n", tarn.Entry[string]{Negative: true}), x.count(2))
+				x.del("a"), x.del("none"), x.count(1), x.setEntry("n", entry{Negative: true}), x.count(2))
 		},
 	},
 	{
 		name: "Scan names every entry once",
 		rule: "Scan iterates over each entry once, and over nothing else.",
 		check: func(x *trial) error {
-			want := make(map[string]tarn.Entry[string], many)
+			want := make(map[string]entry, many)
 			for i, key := range names("k", many) {
 				e := plain(key)
 				switch i {
 				case 1:
-					e = tarn.Entry[string]{Negative: true}
+					e = entry{Negative: true}
 				case 2:
-					e = tarn.Entry[string]{Value: "v", Fresh: x.in(-long), Expires: x.in(long)}
+					e = entry{Value: "v", Fresh: x.in(-long), Expires: x.in(long)}
 				}
 				want[key] = e
 				if err := x.setEntry(key, e); err != nil {
@@ -78,8 +76,8 @@ var scanRows = []row{
 		check: func(x *trial) error {
 			e := until("1", x.in(x.unit))
 			return all(x.setEntry("a", e), x.set("b", "2"), x.wait(x.unit-1),
-				x.scan(map[string]tarn.Entry[string]{"a": e, "b": plain("2")}), x.wait(1),
-				x.scan(map[string]tarn.Entry[string]{"b": plain("2")}))
+				x.scan(map[string]entry{"a": e, "b": plain("2")}), x.wait(1),
+				x.scan(map[string]entry{"b": plain("2")}))
 		},
 	},
 	{
@@ -144,7 +142,7 @@ var scanRows = []row{
 		check: func(x *trial) error {
 			leased, err1 := x.granted("leased")
 			held, err2 := x.hold("held")
-			return all(err1, err2, x.set("a", "1"), x.count(1), x.scan(map[string]tarn.Entry[string]{"a": plain("1")}),
+			return all(err1, err2, x.set("a", "1"), x.count(1), x.scan(map[string]entry{"a": plain("1")}),
 				x.release("leased", leased), x.forget("held", held), x.count(1))
 		},
 	},
@@ -162,7 +160,7 @@ func (x *trial) count(want int) error {
 }
 
 // scan expects Scan to name just these entries.
-func (x *trial) scan(want map[string]tarn.Entry[string]) error {
+func (x *trial) scan(want map[string]entry) error {
 	got := make(map[string]bool)
 	seq, end := x.scanner.Scan(x.ctx)
 	for key, e := range seq {

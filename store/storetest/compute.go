@@ -15,7 +15,7 @@ var computeRows = []row{
 		name: "Compute that stores",
 		rule: "Compute calls its function with what stands, stores what it returns, and returns what stands then.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
 			return all(x.compute("a", nil, e, tarn.ComputeStore, &e), x.sees("a", e),
 				x.compute("a", &e, plain("2"), tarn.ComputeStore, ptr(plain("2"))), x.sees("a", plain("2")))
 		},
@@ -24,7 +24,7 @@ var computeRows = []row{
 		name: "Compute that keeps",
 		rule: "ComputeKeep leaves a key as it is, and an absent one absent, whatever entry comes with it.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
 			return all(x.compute("a", nil, plain("2"), tarn.ComputeKeep, nil), x.misses("a"), x.setEntry("a", e),
 				x.compute("a", &e, plain("2"), tarn.ComputeKeep, &e), x.sees("a", e))
 		},
@@ -41,7 +41,7 @@ var computeRows = []row{
 		name: "Compute of a negative entry",
 		rule: "A remembered absence is an entry, which Compute reads and writes as any other.",
 		check: func(x *trial) error {
-			absent := tarn.Entry[string]{Negative: true, Expires: x.in(long)}
+			absent := entry{Negative: true, Expires: x.in(long)}
 			return all(x.compute("a", nil, absent, tarn.ComputeStore, &absent), x.sees("a", absent),
 				x.compute("a", &absent, plain("1"), tarn.ComputeStore, ptr(plain("1"))), x.sees("a", plain("1")))
 		},
@@ -68,9 +68,9 @@ var computeRows = []row{
 		name: "Compute sees a change made meanwhile",
 		rule: "Compute is one atomic step: if the key changes while its function runs, it runs again with what stands.",
 		check: func(x *trial) error {
-			appended := func(meddle func() error) func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
+			appended := func(meddle func() error) func(entry, bool) (entry, tarn.ComputeOp) {
 				first := true
-				return func(old tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+				return func(old entry, found bool) (entry, tarn.ComputeOp) {
 					if first {
 						first = false
 						_ = meddle()
@@ -100,7 +100,7 @@ var computeRows = []row{
 			inside := wrong("Compute: its function was not called")
 			done := make(chan error, 1)
 			go func() {
-				_, _, err := x.computer.Compute(x.ctx, "a", func(e tarn.Entry[string], _ bool) (tarn.Entry[string], tarn.ComputeOp) {
+				_, _, err := x.computer.Compute(x.ctx, "a", func(entry, bool) (entry, tarn.ComputeOp) {
 					inside = all(x.has("a", "1"), x.has("b", "2"), x.set("c", "3"), x.del("b"))
 					return plain("4"), tarn.ComputeStore
 				})
@@ -121,7 +121,7 @@ var computeRows = []row{
 		check: func(x *trial) error {
 			var token tarn.Token
 			var held error
-			_, _, err := x.computer.Compute(x.ctx, "a", func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
+			_, _, err := x.computer.Compute(x.ctx, "a", func(entry, bool) (entry, tarn.ComputeOp) {
 				if token == (tarn.Token{}) {
 					token, held = x.hold("a")
 				}
@@ -155,17 +155,17 @@ var computeRows = []row{
 	},
 }
 
-func increment(old tarn.Entry[string], _ bool) (tarn.Entry[string], tarn.ComputeOp) {
+func increment(old entry, _ bool) (entry, tarn.ComputeOp) {
 	n, _ := strconv.Atoi(old.Value)
 	return plain(fmt.Sprint(n + 1)), tarn.ComputeStore
 }
 
 // compute expects Compute's function to be given old, and the call to return what stands; nil is no entry.
 func (x *trial) compute(
-	key string, old *tarn.Entry[string], e tarn.Entry[string], op tarn.ComputeOp, stands *tarn.Entry[string],
+	key string, old *entry, e entry, op tarn.ComputeOp, stands *entry,
 ) error {
 	given := errors.New("its function was not called")
-	got, found, err := x.computer.Compute(x.ctx, key, func(was tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+	got, found, err := x.computer.Compute(x.ctx, key, func(was entry, found bool) (entry, tarn.ComputeOp) {
 		given = x.entryIs("Compute's function", was, found, old)
 		return e, op
 	})
@@ -175,7 +175,7 @@ func (x *trial) compute(
 	return nil
 }
 
-func (x *trial) entryIs(what string, got tarn.Entry[string], found bool, want *tarn.Entry[string]) error {
+func (x *trial) entryIs(what string, got entry, found bool, want *entry) error {
 	switch {
 	case found != (want != nil):
 		return fmt.Errorf("%s: found is %v, want %v", what, found, want != nil)
@@ -185,4 +185,4 @@ func (x *trial) entryIs(what string, got tarn.Entry[string], found bool, want *t
 	return x.same(what, got, *want)
 }
 
-func ptr(e tarn.Entry[string]) *tarn.Entry[string] { return &e }
+func ptr(e entry) *entry { return &e }

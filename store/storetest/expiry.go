@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -13,7 +12,7 @@ var expiryRows = []row{
 		name: "deadlines come back",
 		rule: "Fresh and Expires are stored with their entry, each with or without the other.",
 		check: func(x *trial) error {
-			for i, e := range []tarn.Entry[string]{
+			for i, e := range []entry{
 				{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long)},
 				{Value: "v", Expires: x.in(long)},
 				{Value: "v", Expires: x.in(long + 987_654_321)},
@@ -89,8 +88,8 @@ var expiryRows = []row{
 		name: "Stale after Fresh",
 		rule: "Get sets Stale when Fresh has passed, and returns the entry until it expires.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "v", Fresh: x.in(x.unit), Expires: x.in(4 * x.unit)}
-			endless := tarn.Entry[string]{Value: "v", Fresh: x.in(x.unit)}
+			e := entry{Value: "v", Fresh: x.in(x.unit), Expires: x.in(4 * x.unit)}
+			endless := entry{Value: "v", Fresh: x.in(x.unit)}
 			return all(x.setEntry("a", e), x.setEntry("b", endless), x.sees("a", e), x.sees("b", endless),
 				x.wait(2*x.unit), x.sees("a", e), x.sees("b", endless), x.wait(3*x.unit), x.misses("a"),
 				x.sees("b", endless))
@@ -101,7 +100,7 @@ var expiryRows = []row{
 		rule:  "An entry is fresh until the last nanosecond before its Fresh, and stale from then on.",
 		exact: true,
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "v", Fresh: x.in(x.unit), Expires: x.in(2 * x.unit)}
+			e := entry{Value: "v", Fresh: x.in(x.unit), Expires: x.in(2 * x.unit)}
 			return all(x.setEntry("a", e), x.wait(x.unit-1), x.sees("a", e), x.wait(1), x.sees("a", e), x.wait(x.unit-1),
 				x.sees("a", e), x.wait(1), x.misses("a"))
 		},
@@ -110,9 +109,9 @@ var expiryRows = []row{
 		name: "Set ignores Stale",
 		rule: "Stale is the store's to tell: what a caller passes to Set is ignored.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "v", Fresh: x.in(long), Stale: true}
-			endless := tarn.Entry[string]{Value: "v", Stale: true}
-			passed := tarn.Entry[string]{Value: "v", Fresh: x.in(-time.Hour), Expires: x.in(long)}
+			e := entry{Value: "v", Fresh: x.in(long), Stale: true}
+			endless := entry{Value: "v", Stale: true}
+			passed := entry{Value: "v", Fresh: x.in(-time.Hour), Expires: x.in(long)}
 			return all(x.setEntry("a", e), x.sees("a", e), x.setEntry("b", endless), x.sees("b", endless),
 				x.setEntry("c", passed), x.sees("c", passed))
 		},

@@ -66,8 +66,8 @@ var holdRows = []row{
 			_, err1 := x.holdFor("a", x.unit)
 			b, err2 := x.holdFor("b", x.unit)
 			c, err3 := x.holdFor("c", x.unit)
-			return all(err1, err2, err3, x.wait(x.unit-1), x.held("a"), x.settle("b", b, "1", true), x.wait(1), x.unheld("a"),
-				x.has("b", "1"), x.settle("c", c, "1", false), x.misses("c"))
+			return all(err1, err2, err3, x.wait(x.unit-1), x.held("a"), x.settle("b", b, "1", true), x.wait(1),
+				x.unheld("a"), x.has("b", "1"), x.settle("c", c, "1", false), x.misses("c"))
 		},
 	},
 	{
@@ -214,7 +214,7 @@ var settleRows = []row{
 		rule: "A hold that was alone stores its entry, whole, and the key is free.",
 		check: func(x *trial) error {
 			token, err := x.hold("a")
-			e := tarn.Entry[string]{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "1", Fresh: x.in(long), Expires: x.in(2 * long)}
 			s := []tarn.Settlement[string, string]{{Key: "a", Token: token, Store: true, Entry: e}}
 			return all(err, did("Settle", x.holder.Settle(x.ctx, s)), is("Settle: Stored", s[0].Stored, true),
 				x.sees("a", e), x.set("a", "2"), x.has("a", "2"))
@@ -315,7 +315,9 @@ var settleRows = []row{
 			}
 			s := make([]tarn.Settlement[string, string], 4)
 			for i, key := range keys {
-				s[i] = tarn.Settlement[string, string]{Key: key, Token: tokens[i], Store: i > 0, Entry: plain(key), Stored: i%2 == 0}
+				s[i] = tarn.Settlement[string, string]{
+					Key: key, Token: tokens[i], Store: i > 0, Entry: plain(key), Stored: i%2 == 0,
+				}
 			}
 			if err := did("Settle", x.holder.Settle(x.ctx, s)); err != nil {
 				return err
@@ -578,7 +580,7 @@ var heldRows = []row{
 			if err != nil {
 				return err
 			}
-			for _, f := range []func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp){
+			for _, f := range []func(entry, bool) (entry, tarn.ComputeOp){
 				storing("0"), deleting, keeping,
 			} {
 				_, _, err := x.computer.Compute(x.ctx, "a", f)

@@ -25,7 +25,7 @@ var leaseRows = []row{
 		name: "a hit needs no lease",
 		rule: "Where an entry is stored Lease returns it as Get does, be it stale or negative, and takes no lease.",
 		check: func(x *trial) error {
-			for _, e := range []tarn.Entry[string]{
+			for _, e := range []entry{
 				plain("v"),
 				{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long)},
 				{Value: "v", Fresh: x.in(-time.Second), Expires: x.in(long)},
@@ -79,7 +79,7 @@ var leaseRows = []row{
 			if err := did("Lease", x.leaser.Lease(x.ctx, keys, tarn.LeaseTerms{Life: long}, leases)); err != nil {
 				return err
 			}
-			entries := []tarn.Entry[string]{
+			entries := []entry{
 				{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long), Stale: true},
 				{Negative: true, Expires: x.in(long)},
 				until("v", x.in(-time.Second)),
@@ -192,7 +192,7 @@ var leaseRows = []row{
 		name: "a lease to refresh",
 		rule: "With Refresh a lease is taken where an entry is stored, which stays until the Fill replaces it.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "old", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "old", Fresh: x.in(long), Expires: x.in(2 * long)}
 			if err := x.setEntry("a", e); err != nil {
 				return err
 			}
@@ -293,7 +293,8 @@ var leaseRows = []row{
 				}
 			}
 			return all(did("Lease of none", x.leaser.Lease(x.ctx, nil, terms, nil)),
-				did("Fill of none", x.leaser.Fill(x.ctx, nil)), did("Stands of none", x.leaser.Stands(x.ctx, nil, nil, nil)),
+				did("Fill of none", x.leaser.Fill(x.ctx, nil)),
+				did("Stands of none", x.leaser.Stands(x.ctx, nil, nil, nil)),
 				x.free("a", "b"))
 		},
 	},
@@ -417,7 +418,8 @@ func voidRows() (rows []row) {
 					return err
 				}
 				after, found, err := x.store.Get(x.ctx, "a")
-				if err = all(did("Get", err), x.stands("a", token, false), x.fill("a", token, "filled", false)); err != nil {
+				if err = all(did("Get", err), x.stands("a", token, false),
+					x.fill("a", token, "filled", false)); err != nil {
 					return err
 				}
 				if found {

@@ -15,7 +15,7 @@ var modelRows = []row{{
 	name: "random operations",
 	rule: "Whatever is done in whatever order, a store answers as a plain map does that follows the rules of entries, " +
 		"leases and holds.",
-	repeat: 40,
+	repeat: 25,
 	check: func(x *trial) error {
 		const operations = 300
 		m := newModel(x)
@@ -43,7 +43,7 @@ type model struct {
 // modelKey is what stands at one key.
 type modelKey struct {
 	found      bool
-	entry      tarn.Entry[string]
+	entry      entry
 	lease      tarn.Token // zero: none
 	leaseUntil ttl.Time
 	holds      []modelHold
@@ -159,7 +159,7 @@ func (m *model) expire() {
 }
 
 // put stores an entry, or none that has expired, as every change does: the lease is void.
-func (k *modelKey) put(e tarn.Entry[string]) {
+func (k *modelKey) put(e entry) {
 	k.found, k.entry, k.lease = true, e, tarn.Token{}
 }
 
@@ -184,7 +184,7 @@ func (m *model) life() time.Duration {
 }
 
 // entry makes a new entry that has not expired.
-func (m *model) entry() tarn.Entry[string] {
+func (m *model) entry() entry {
 	m.n++
 	e := plain(fmt.Sprintf("v%d", m.n))
 	if m.rng.IntN(3) == 0 {
@@ -270,7 +270,7 @@ func (m *model) getMany(string) error {
 
 func (m *model) setMany(string) error {
 	keys := make([]string, m.rng.IntN(6))
-	entries := make([]tarn.Entry[string], len(keys))
+	entries := make([]entry, len(keys))
 	held := false
 	for i := range keys {
 		keys[i], entries[i] = m.key(), m.entry()
@@ -332,7 +332,7 @@ func (m *model) compute(key string) error {
 		_, _, err := m.x.computer.Compute(m.x.ctx, key, storing("no"))
 		return fails("Compute of a held key", err, tarn.ErrHeld)
 	}
-	var old, stands *tarn.Entry[string]
+	var old, stands *entry
 	if k.found {
 		old = ptr(k.entry)
 	}
@@ -376,7 +376,7 @@ func (m *model) clear(string) error {
 }
 
 func (m *model) scan(string) error {
-	want := make(map[string]tarn.Entry[string])
+	want := make(map[string]entry)
 	for key, k := range m.at {
 		if k.found {
 			want[key] = k.entry
@@ -476,7 +476,8 @@ func (m *model) fill(string) error {
 	fills := make([]tarn.Fill[string, string], len(keys))
 	for i, key := range keys {
 		fills[i] = tarn.Fill[string, string]{
-			Key: key, Token: m.pick(m.at[key].leases), Store: m.rng.IntN(4) > 0, Entry: m.entry(), Stored: m.rng.IntN(2) == 0,
+			Key: key, Token: m.pick(m.at[key].leases), Store: m.rng.IntN(4) > 0, Entry: m.entry(),
+			Stored: m.rng.IntN(2) == 0,
 		}
 	}
 	m.detail("%+v", fills)
@@ -542,7 +543,8 @@ func (m *model) settle(string) error {
 	settlements := make([]tarn.Settlement[string, string], len(keys))
 	for i, key := range keys {
 		settlements[i] = tarn.Settlement[string, string]{
-			Key: key, Token: m.pick(m.at[key].settles), Store: m.rng.IntN(4) > 0, Entry: m.entry(), Stored: m.rng.IntN(2) == 0,
+			Key: key, Token: m.pick(m.at[key].settles), Store: m.rng.IntN(4) > 0, Entry: m.entry(),
+			Stored: m.rng.IntN(2) == 0,
 		}
 	}
 	m.detail("%+v", settlements)

@@ -10,7 +10,6 @@ import (
 )
 
 type (
-	computing  = func(entry, bool) (entry, tarn.ComputeOp)
 	fill       = tarn.Fill[string, string]
 	settlement = tarn.Settlement[string, string]
 	lookup     = tarn.Lookup[string]
@@ -101,7 +100,7 @@ func (p *patched) Touch(ctx context.Context, key string, expires ttl.Time) (bool
 	return p.touch(ctx, key, expires)
 }
 
-func (p *patched) Compute(ctx context.Context, key string, f func(entry, bool) (entry, tarn.ComputeOp)) (entry, bool, error) {
+func (p *patched) Compute(ctx context.Context, key string, f computing) (entry, bool, error) {
 	return p.compute(ctx, key, f)
 }
 

@@ -14,8 +14,6 @@ import (
 
 var errLengths = errors.New("reference: slices of two lengths")
 
-type entry = tarn.Entry[string]
-
 // reference is the smallest store that offers everything. The broken ones are made from it.
 type reference struct {
 	clock  ttl.Clock

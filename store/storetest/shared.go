@@ -97,7 +97,7 @@ var sharedRows = []row{
 		rule: "What Get returns is an entry that some Set stored, whole, however many write it at once.",
 		check: func(x *trial) error {
 			return together(8, func(g int) error {
-				mine := tarn.Entry[string]{
+				mine := entry{
 					Value: fmt.Sprint(g), Fresh: x.in(long).Add(lifeOf(g)), Expires: x.in(2 * long).Add(lifeOf(g)),
 				}
 				for i := range 100 {
@@ -338,7 +338,9 @@ var holdRaceRows = []row{
 					if (g+round)%2 == 0 {
 						return x.del(key)
 					}
-					settlement := []tarn.Settlement[string, string]{{Key: key, Token: token, Store: true, Entry: plain("old")}}
+					settlement := []tarn.Settlement[string, string]{
+						{Key: key, Token: token, Store: true, Entry: plain("old")},
+					}
 					return did("Settle", x.holder.Settle(x.ctx, settlement))
 				})
 				if err = all(err, x.unheld(key)); err != nil {

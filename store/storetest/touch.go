@@ -3,7 +3,6 @@ package storetest
 import (
 	"time"
 
-	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -12,7 +11,7 @@ var touchRows = []row{
 		name: "Touch moves a deadline",
 		rule: "Touch gives an entry a new Expires, later or sooner or never, and leaves the rest of it alone.",
 		check: func(x *trial) error {
-			e := tarn.Entry[string]{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long)}
+			e := entry{Value: "v", Fresh: x.in(long), Expires: x.in(2 * long)}
 			later, sooner, never := e, e, e
 			later.Expires, sooner.Expires, never.Expires = x.in(3*long), x.in(long+time.Second), 0
 			return all(x.setEntry("a", e),
@@ -26,8 +25,8 @@ var touchRows = []row{
 		name: "Touch of a negative entry",
 		rule: "A remembered absence can be touched as any entry, and stays one.",
 		check: func(x *trial) error {
-			absent := tarn.Entry[string]{Negative: true, Expires: x.in(long)}
-			later := tarn.Entry[string]{Negative: true, Expires: x.in(2 * long)}
+			absent := entry{Negative: true, Expires: x.in(long)}
+			later := entry{Negative: true, Expires: x.in(2 * long)}
 			return all(x.setEntry("a", absent), x.touch("a", later.Expires, true), x.sees("a", later))
 		},
 	},

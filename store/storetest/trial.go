@@ -18,6 +18,11 @@ import (
 // long is a life that no row waits for.
 const long = time.Hour
 
+type (
+	entry     = tarn.Entry[string]
+	computing = func(old entry, found bool) (entry, tarn.ComputeOp)
+)
+
 // trial is one row run on one store. Its methods are steps: each does one thing with the store and returns an error
 // if the answer is not the one expected, so that a row is a list of steps for [all].
 type trial struct {
@@ -135,17 +140,17 @@ func (x *trial) wait(d time.Duration) error {
 	return nil
 }
 
-func plain(v string) tarn.Entry[string] { return tarn.Entry[string]{Value: v} }
+func plain(v string) entry { return entry{Value: v} }
 
-func until(v string, expires ttl.Time) tarn.Entry[string] {
-	return tarn.Entry[string]{Value: v, Expires: expires}
+func until(v string, expires ttl.Time) entry {
+	return entry{Value: v, Expires: expires}
 }
 
 func (x *trial) set(key, value string) error {
 	return did("Set", x.store.Set(x.ctx, key, plain(value)))
 }
 
-func (x *trial) setEntry(key string, e tarn.Entry[string]) error {
+func (x *trial) setEntry(key string, e entry) error {
 	return did("Set", x.store.Set(x.ctx, key, e))
 }
 
@@ -182,7 +187,7 @@ func (x *trial) misses(keys ...string) error {
 }
 
 // sees expects the whole entry under key, as it was given to Set.
-func (x *trial) sees(key string, want tarn.Entry[string]) error {
+func (x *trial) sees(key string, want entry) error {
 	e, found, err := x.store.Get(x.ctx, key)
 	if err != nil {
 		return wrong("Get(%s): %w", clip(key), err)
@@ -194,7 +199,7 @@ func (x *trial) sees(key string, want tarn.Entry[string]) error {
 }
 
 // same compares an entry that a store returned with the one it was given.
-func (x *trial) same(what string, got, want tarn.Entry[string]) error {
+func (x *trial) same(what string, got, want entry) error {
 	now := x.clock.Now()
 	if got.Negative != want.Negative || !want.Negative && got.Value != want.Value {
 		return wrong("%s: got %+v, want %+v", what, got, want)
