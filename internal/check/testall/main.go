@@ -107,6 +107,7 @@ func (s *suite) withoutRace(ctx context.Context) error {
 
 func (s *suite) report() error {
 	var left []string
+	notApplicable := 0
 	if s.norace != "" {
 		left = append(left, "the race detector, for every test: "+s.norace+" (make deps installs what it needs)")
 	}
@@ -114,6 +115,12 @@ func (s *suite) report() error {
 		if r.leftOut() {
 			left = append(left, fmt.Sprintf("%s of %s: %s", r.test, r.pkg, r.reason()))
 		}
+		if r.bySuite() {
+			notApplicable++
+		}
+	}
+	if notApplicable > 0 {
+		fmt.Fprintf(s.out, "%d rows of storetest do not apply to the stores they were given\n", notApplicable)
 	}
 	if len(left) > 0 {
 		fmt.Fprintf(s.out, "\n*** LEFT OUT, %d:\n", len(left))

@@ -115,6 +115,19 @@ func FuzzA(f *testing.F) {
 			hides:  "LEFT OUT",
 		},
 		{
+			rule: "a row of storetest that does not apply to a store was not left out",
+			files: map[string]string{
+				"p_test.go": testFile(`
+func TestA(t *testing.T) {
+	t.Run("row", func(t *testing.T) { notOffered(t) })
+}`),
+				"storetest.go": "package p\n\nimport \"testing\"\n\nfunc notOffered(t *testing.T) { t.Skip(\"not offered\") }\n",
+			},
+			strict: true,
+			says:   []string{"1 rows of storetest do not apply", "1 passed, 0 failed, 0 skipped"},
+			hides:  "LEFT OUT",
+		},
+		{
 			rule:   "a missing race detector is left out",
 			files:  map[string]string{"p_test.go": testFile(`func TestA(t *testing.T) {}`)},
 			norace: "no compiler",
