@@ -168,6 +168,9 @@ func TestTheNewestIsThere(t *testing.T) {
 			mustSet(t, w, key, key)
 			wantValue(t, s, key, key)
 			wantValue(t, w, key, key)
+			if st := w.Stats(); st.Weight > st.Bound {
+				t.Fatalf("weight %d of %d", st.Weight, st.Bound)
+			}
 			mustSet(t, s, key/2, -1)
 			wantValue(t, s, key/2, -1)
 		}

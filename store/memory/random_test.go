@@ -342,11 +342,10 @@ func (p *player) compare() {
 func play(t *testing.T, input []byte) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &player{t: t, input: input, model: newModel()}
-		left := 0
 		p.store = memory.New(memory.Options[byte, int]{
 			MaxWeight: bound,
 			Weigh:     func(_ byte, v int) int64 { return int64(v) },
-			OnRemove:  func(memory.Removal[byte, int]) { left++ },
+			OnRemove:  func(memory.Removal[byte, int]) {},
 		})
 		for len(p.input) > 0 {
 			p.step()
