@@ -325,7 +325,9 @@ func TestWriteBackCloseDuringASet(t *testing.T) {
 // The cache is told of what was in flight even when its write was recalled.
 func TestWriteBackCloseSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, wbConfig{}, (*ledger).batched)
+		r := newRig(t, wbConfig{MaxAttempts: 1, DeadLetter: func(context.Context, strategies.DeadLetter[string, int]) {
+			t.Error("what was recalled has not failed")
+		}}, (*ledger).batched)
 		r.source.intercept(func(ctx context.Context, _ []wbOp) error { <-ctx.Done(); return ctx.Err() })
 		settled := 0
 		r.inner.settle = func(ctx context.Context, outcomes []tarn.Outcome[int]) error {

@@ -42,7 +42,7 @@ func TestWriteBackBoundsHold(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const maxKeys, maxBytes = 8, 200
+				const maxKeys, maxBytes, writes = 8, 200, 15
 				r := newRig(t, wbConfig{MaxPending: maxKeys, MaxPendingBytes: maxBytes, WhenFull: row.full, MaxBatch: 3,
 					MaxDelay: time.Millisecond, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond,
 					Size: func(_ string, v int) int64 { return int64(v % 100) }}, (*ledger).batched)
@@ -58,7 +58,7 @@ func TestWriteBackBoundsHold(t *testing.T) {
 				var wg sync.WaitGroup
 				for g := range 64 {
 					wg.Go(func() {
-						for i := range 30 {
+						for i := range writes {
 							key, v := strconv.Itoa(g), 100*i+rand.N(100)
 							if i%3 == 0 {
 								key = "shared"
@@ -96,7 +96,7 @@ func TestWriteBackBoundsHold(t *testing.T) {
 				require.Equal(t, "", r.leftover())
 				require.Equal(t, accepted.Load(), s.Flushed+s.Coalesced+s.WrittenThrough)
 				if row.full == strategies.BlockWhenFull {
-					require.Equal(t, uint64(64*30), accepted.Load())
+					require.Equal(t, uint64(64*writes), accepted.Load())
 				} else {
 					require.NotZero(t, refused.Load()+s.WrittenThrough, "the bound was met")
 				}

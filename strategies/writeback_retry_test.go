@@ -160,30 +160,30 @@ func poison(key string) func(context.Context, []wbOp) error {
 // parts it from the others.
 func TestWriteBackIsolatesAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, wbConfig{MaxBatch: 64, Concurrency: 1, MinBackoff: 1, MaxBackoff: 1}, (*ledger).batched)
+		r := newRig(t, wbConfig{MaxBatch: 16, Concurrency: 1, MinBackoff: 1, MaxBackoff: 1}, (*ledger).batched)
 		r.source.intercept(func(context.Context, []wbOp) error {
 			time.Sleep(time.Millisecond)
 			return errSource
 		})
-		for i := range 300 {
+		for i := range 80 {
 			r.set(t, strconv.Itoa(i), i)
 		}
-		pass(4 * time.Second)
+		pass(time.Second)
 		r.source.intercept(nil)
-		pass(4 * time.Second)
-		require.Len(t, r.source.rows(), 300)
+		pass(time.Second)
+		require.Len(t, r.source.rows(), 80)
 
 		r.source.intercept(func(ctx context.Context, ops []wbOp) error {
 			time.Sleep(time.Millisecond)
 			return poison("bad")(ctx, ops)
 		})
 		r.set(t, "bad", 1)
-		for i := range 63 {
+		for i := range 15 {
 			r.set(t, strconv.Itoa(i), -1)
 		}
 		pass(time.Second)
-		require.Len(t, r.source.rows(), 300)
-		for i := range 63 {
+		require.Len(t, r.source.rows(), 80)
+		for i := range 15 {
 			require.Equal(t, -1, r.source.rows()[strconv.Itoa(i)])
 		}
 		require.NoError(t, r.Delete(r.ctx, "bad"))
@@ -194,20 +194,20 @@ func TestWriteBackIsolatesAfterAnOutage(t *testing.T) {
 // After an outage, batches grow again: what is pending is not written one by one.
 func TestWriteBackRecoversInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, wbConfig{MaxBatch: 128, Concurrency: 1, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond},
+		r := newRig(t, wbConfig{MaxBatch: 64, Concurrency: 1, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond},
 			(*ledger).batched)
 		r.source.intercept(func(context.Context, []wbOp) error {
 			time.Sleep(time.Millisecond)
 			return errSource
 		})
-		for i := range 1000 {
+		for i := range 300 {
 			r.set(t, strconv.Itoa(i), i)
 		}
-		pass(4 * time.Second)
+		pass(time.Second)
 		r.source.intercept(nil)
 		pass(time.Minute)
-		require.Len(t, r.source.rows(), 1000)
-		require.Less(t, len(r.source.sizes()), 30)
+		require.Len(t, r.source.rows(), 300)
+		require.Less(t, len(r.source.sizes()), 20)
 	})
 }
 

@@ -144,6 +144,7 @@ func TestWriteBackBatchesBySizeAndAge(t *testing.T) {
 		require.Equal(t, []int{2}, r.source.sizes(), "the oldest is old enough")
 		for i := range 7 {
 			r.set(t, strconv.Itoa(i), i)
+			synctest.Wait()
 		}
 		synctest.Wait()
 		require.Equal(t, []int{2, 3, 3}, r.source.sizes(), "full batches do not wait")
@@ -265,7 +266,8 @@ func TestWriteBackCancelledContext(t *testing.T) {
 		err = r.Flush(done)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, []string{"a"}, unwritten(t, err))
-		require.Empty(t, r.source.sizes())
+		synctest.Wait()
+		require.Zero(t, r.source.tried())
 	})
 }
 
