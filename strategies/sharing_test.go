@@ -97,6 +97,25 @@ func TestLastToLeaveCancelsTheLoad(t *testing.T) {
 	})
 }
 
+// Where any load may be shared, one that was cancelled may not.
+func TestCancelledLoadIsNotSharedBlindly(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		src := newSource(map[string]int{"a": 1})
+		src.set(func(ctx context.Context, _ string) error {
+			time.Sleep(5 * time.Second) // it does not obey at once
+			return ctx.Err()
+		}, nil)
+		c := strategies.ReadThrough(store, src, strategies.WithBlindFills())
+		leaving, leave := context.WithCancel(t.Context())
+		first := asked(leaving, c, "a")
+		synctest.Wait()
+		leave()
+		require.ErrorIs(t, (<-first).err, context.Canceled)
+		hasValue(t, 1, <-asked(t.Context(), c, "a"))
+		require.Equal(t, 2, src.loaded())
+	})
+}
+
 // A waiter for the next load that leaves before it begins takes it with it.
 func TestLastToLeaveBeforeTheLoadBegins(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
