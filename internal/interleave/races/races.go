@@ -33,6 +33,7 @@ type Row struct {
 	Pause   bool                    // once, while a key is held, more time may pass than a hold lasts
 	Age     bool                    // once, at any time, more time may pass than a value is fresh
 	Warm    bool                    // the store begins with what the source has
+	TwoKeys bool                    // it is about both keys
 	Batch   bool                    // loader and writer take batches
 	Fine    bool                    // steps also end after operations of the store, not only before them
 	Timeout bool                    // loads may exceed their time limit, and run beside their successors then
@@ -134,6 +135,14 @@ func (r Row) processes() int {
 	return n
 }
 
+// keys are the keys that the row is about.
+func (r Row) keys() []int {
+	if r.TwoKeys {
+		return keysOfAll
+	}
+	return keysOfAll[:1]
+}
+
 // world is what the actors of one run share.
 type world struct {
 	*interleave.Run
@@ -181,7 +190,7 @@ func newWorld(r *interleave.Run, row Row, s Settings) {
 func (w *world) settled() {
 	for range 2 {
 		for _, p := range w.procs {
-			for _, key := range keysOfAll {
+			for _, key := range w.row.keys() {
 				p.observe(context.Background(), []int{key}, p.get)
 			}
 		}

@@ -210,25 +210,29 @@ var Table = []Row{
 
 	// Two keys.
 	{
-		Name:   "a batch and a reader",
-		Rule:   "a batch shares loads per key",
-		Actors: []Actor{GetsMany(0, 0, 1), Gets(0, 1), Invalidates(0)},
+		Name:    "a batch and a reader",
+		Rule:    "a batch shares loads per key",
+		TwoKeys: true,
+		Actors:  []Actor{GetsMany(0, 0, 1), Gets(0, 1), Invalidates(0)},
 	}, {
-		Name:   "overlapping batches",
-		Rule:   "overlapping batches share loads per key",
-		Actors: []Actor{GetsMany(0, 0, 1), GetsMany(0, 1, 0), Invalidates(0)},
-		Batch:  true,
+		Name:    "overlapping batches",
+		Rule:    "overlapping batches share loads per key",
+		TwoKeys: true,
+		Actors:  []Actor{GetsMany(0, 0, 1), GetsMany(0, 1, 0), Invalidates(0)},
+		Batch:   true,
 	}, {
-		Name:   "a batch and an update of two keys",
-		Rule:   "keys of one update are held together, and settled together",
-		Actors: []Actor{GetsMany(0, 0, 1), Gets(0, 1), Updates(0, 0, 1)},
-		Batch:  true,
-		Lost:   1,
+		Name:    "a batch and an update of two keys",
+		Rule:    "keys of one update are held together, and settled together",
+		TwoKeys: true,
+		Actors:  []Actor{GetsMany(0, 0, 1), Gets(0, 1), Updates(0, 0, 1)},
+		Batch:   true,
+		Lost:    1,
 	}, {
-		Name:   "crossing batches of writes",
-		Rule:   "a batch takes its keys in one order, so that two batches cannot wait for each other",
-		Actors: []Actor{SetsMany(0, 0, 1), SetsMany(0, 1, 0), GetsMany(0, 0, 1)},
-		Batch:  true,
+		Name:    "crossing batches of writes",
+		Rule:    "a batch takes its keys in one order, so that two batches cannot wait for each other",
+		TwoKeys: true,
+		Actors:  []Actor{SetsMany(0, 0, 1), SetsMany(0, 1, 0), GetsMany(0, 0, 1)},
+		Batch:   true,
 	},
 
 	// Write-back.
