@@ -16,9 +16,9 @@ var (
 	// newer one. Nothing was changed. Try again, or write through a strategy.
 	ErrHeld = errors.New("tarn: key is held by a writer")
 
-	// ErrTooHeavy says that an entry alone is above the store's limit. It was not stored, and nothing is left
-	// under its key.
-	ErrTooHeavy = errors.New("tarn: entry is heavier than the store's limit")
+	// ErrTooHeavy says that an entry alone is above a limit. A store did not store it, and nothing is left under its
+	// key; write-back did not accept it, and what was there before still is.
+	ErrTooHeavy = errors.New("tarn: entry is heavier than the limit")
 
 	// ErrFull says that a bound is reached and the strategy was told to refuse rather than to wait.
 	ErrFull = errors.New("tarn: full")
@@ -110,7 +110,7 @@ type KeyError[K comparable] struct {
 }
 
 func (e *BatchError[K]) Error() string {
-	return fmt.Sprintf("tarn: %s: %d keys failed, the first: %v", e.Op, len(e.Failed), e.Failed[0].Err)
+	return fmt.Sprintf("tarn: %s: failed keys: %d, the first: %v", e.Op, len(e.Failed), e.Failed[0].Err)
 }
 
 // Unwrap returns the errors of the keys.
@@ -122,17 +122,18 @@ func (e *BatchError[K]) Unwrap() []error {
 	return errs
 }
 
-// PanicError is what callers of a load get when the loader panicked or ended its goroutine.
+// PanicError is what callers get of a function of the application, such as a loader or a writer, that panicked or
+// ended its goroutine while it ran on one of tarn's own.
 type PanicError struct {
-	Value any    // what was passed to panic; nil if the loader called runtime.Goexit
+	Value any    // what was passed to panic; nil if the function called runtime.Goexit
 	Stack []byte // where it happened
 }
 
 func (e *PanicError) Error() string {
 	if e.Value == nil {
-		return "tarn: load: the loader called runtime.Goexit"
+		return "tarn: a function called by the cache ended its goroutine with runtime.Goexit"
 	}
-	return fmt.Sprintf("tarn: load: the loader panicked: %v", e.Value)
+	return fmt.Sprintf("tarn: a function called by the cache panicked: %v", e.Value)
 }
 
 // Unwrap returns the value passed to panic if that was an error.

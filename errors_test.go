@@ -48,12 +48,12 @@ func TestPanicError(t *testing.T) {
 		text  string
 		is    error
 	}{
-		{"a panic's value is told", "oh no", "the loader panicked: oh no", nil},
-		{"an error stays one", io.ErrUnexpectedEOF, "the loader panicked: unexpected EOF", io.ErrUnexpectedEOF},
-		{"the end of a goroutine is no panic", nil, "the loader called runtime.Goexit", nil},
+		{"a panic's value is told", "oh no", "panicked: oh no", nil},
+		{"an error stays one", io.ErrUnexpectedEOF, "panicked: unexpected EOF", io.ErrUnexpectedEOF},
+		{"the end of a goroutine is no panic", nil, "ended its goroutine with runtime.Goexit", nil},
 	} {
 		err := &tarn.PanicError{Value: tt.value, Stack: []byte("goroutine 1")}
-		require.Equal(t, "tarn: load: "+tt.text, err.Error(), tt.rule)
+		require.Equal(t, "tarn: a function called by the cache "+tt.text, err.Error(), tt.rule)
 		require.Equal(t, tt.is, errors.Unwrap(err), tt.rule)
 	}
 }
@@ -101,5 +101,5 @@ func TestErrorsOfTheirOwn(t *testing.T) {
 func TestErrorsCount(t *testing.T) {
 	require.Equal(t, "tarn: 2 of 3 failed, the first: broken", tarn.IndexError{nil, errBroken, io.EOF}.Error())
 	err := &tarn.BatchError[string]{Op: "get", Failed: []tarn.KeyError[string]{{"a", errBroken}, {"b", io.EOF}}}
-	require.Equal(t, "tarn: get: 2 keys failed, the first: broken", err.Error())
+	require.Equal(t, "tarn: get: failed keys: 2, the first: broken", err.Error())
 }

@@ -14,7 +14,7 @@ func LoadFunc[K comparable, V any](load func(ctx context.Context, key K) (V, err
 	if load == nil {
 		panic("tarn: LoadFunc: load is nil")
 	}
-	return &loader[K, V]{load: load, absent: notFound}
+	return &loader[K, V]{load, slices.Clone(notFound)}
 }
 
 type loader[K comparable, V any] struct {
@@ -57,7 +57,7 @@ func LoadManyFunc[K comparable, V any](
 	if loadMany == nil {
 		panic("tarn: LoadManyFunc: loadMany is nil")
 	}
-	return &manyLoader[K, V]{loader: loader[K, V]{load, notFound}, loadMany: loadMany}
+	return &manyLoader[K, V]{loader: loader[K, V]{load, slices.Clone(notFound)}, loadMany: loadMany}
 }
 
 type manyLoader[K comparable, V any] struct {
@@ -92,7 +92,7 @@ func LoadEntryFunc[K comparable, V any](
 	if load == nil {
 		panic("tarn: LoadEntryFunc: load is nil")
 	}
-	return &entryLoader[K, V]{load, notFound}
+	return &entryLoader[K, V]{load, slices.Clone(notFound)}
 }
 
 type entryLoader[K comparable, V any] struct {
