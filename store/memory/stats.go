@@ -2,8 +2,8 @@ package memory
 
 // Stats are the counts of a store since it was made, and its size.
 type Stats struct {
-	Hits        uint64 // reads by Get, GetMany and Value that found an entry
-	Misses      uint64 // and those that did not
+	Hits        uint64 // reads by Get, GetMany, Value and Hit that found an entry
+	Misses      uint64 // and those that did not, but for Hit, after which the caller asks Get
 	Evictions   uint64 // entries that made room for others
 	Expirations uint64 // entries removed after their lives
 	Refused     uint64 // entries refused as too heavy, or for a negative weight

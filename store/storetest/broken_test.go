@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -22,7 +23,7 @@ type broken struct {
 
 var brokenStores = concatBroken(
 	brokenBasics, brokenTime, brokenContexts, brokenBatches, brokenAdds, brokenTouches, brokenComputes, brokenScans,
-	brokenLeases, brokenHolds, brokenTaints, brokenCloses,
+	brokenHits, brokenLeases, brokenHolds, brokenTaints, brokenCloses,
 )
 
 func concatBroken(tables ...[]broken) (all []broken) {
@@ -1110,6 +1111,160 @@ func brokenLease(change func(p *patched, key string, terms tarn.LeaseTerms, l *l
 	}
 }
 
+// brokenHit is Hit with another idea of which slots it answers from. It removes nothing that has expired.
+func brokenHit(answers func(s *slot, now ttl.Time) bool) func(p *patched) {
+	return func(p *patched) {
+		p.hit = func(key string) (value string, ok bool) {
+			p.locked(func() {
+				s := p.r.slots[key]
+				if ok = !p.r.closed && s != nil && answers(s, p.r.now()); ok {
+					value = s.entry.Value
+				}
+			})
+			return value, ok
+		}
+	}
+}
+
+// copiedHit answers from copies that Hit itself makes, a pause after it has read.
+func copiedHit(p *patched) (copies *sync.Map) {
+	copies = new(sync.Map)
+	p.hit = func(key string) (string, bool) {
+		if value, ok := copies.Load(key); ok {
+			return value.(string), true
+		}
+		value, ok := p.r.Hit(key)
+		if ok {
+			pause()
+			copies.Store(key, value)
+		}
+		return value, ok
+	}
+	return copies
+}
+
+var brokenHits = []broken{
+	{"Hit never answers", brokenHit(func(*slot, ttl.Time) bool { return false }), `
+		Hitter/Hit answers`},
+	{"Hit of nothing", func(p *patched) {
+		p.hit = func(key string) (string, bool) {
+			e, _, err := p.r.Get(context.Background(), key)
+			return e.Value, err == nil
+		}
+	}, `
+		Hitter/Hit of what is not there
+		Hitter/Hit of a negative entry
+		Hitter/Hit and leases
+		Hitter/Hit of a held key
+		Store/random operations`},
+	{"Hit of what has expired", brokenHit(func(s *slot, now ttl.Time) bool {
+		return s.found && !s.entry.Negative && !s.entry.Fresh.Passed(now)
+	}), `
+		Hitter/Hit of what has expired
+		Hitter/Hit and expiry to the nanosecond
+		Hitter/Hit after Touch
+		Store/random operations`},
+	{"Hit of what expired a nanosecond ago", brokenHit(func(s *slot, now ttl.Time) bool {
+		return s.found && !s.entry.Negative && !s.entry.Fresh.Passed(now) && !s.entry.Expires.Passed(now-1)
+	}), `
+		Hitter/Hit and expiry to the nanosecond`},
+	{"Hit of what is stale", brokenHit(func(s *slot, now ttl.Time) bool {
+		return s.found && !s.entry.Negative && !s.entry.Expires.Passed(now)
+	}), `
+		Hitter/Hit of what is stale
+		Hitter/Hit and Fresh to the nanosecond
+		Store/random operations`},
+	{"Hit of what was fresh a nanosecond ago", brokenHit(func(s *slot, now ttl.Time) bool {
+		return s.found && !s.entry.Negative && !s.entry.Fresh.Passed(now-1) && !s.entry.Expires.Passed(now)
+	}), `
+		Hitter/Hit and Fresh to the nanosecond`},
+	{"Hit of a negative entry", brokenHit(func(s *slot, now ttl.Time) bool {
+		return s.found && !s.entry.Fresh.Passed(now) && !s.entry.Expires.Passed(now)
+	}), `
+		Hitter/Hit of a negative entry
+		Store/random operations`},
+	{"Hit of another key", func(p *patched) {
+		p.hit = func(key string) (value string, ok bool) {
+			p.slots(func(k string, s *slot) {
+				if len(k) == len(key) && s.found && !s.entry.Negative && !s.entry.Stale {
+					value, ok = s.entry.Value, true
+				}
+			})
+			return value, ok
+		}
+	}, `
+		Hitter/Hit of any key
+		Hitter/Hit of what is not there
+		Store/random operations`},
+	{"Hit of what a hold took away", func(p *patched) {
+		before := make(map[string]entry)
+		p.hold = func(ctx context.Context, keys []string, life time.Duration, tokens []tarn.Token) error {
+			for _, key := range keys {
+				p.slot(key, func(s *slot) {
+					if s.found {
+						before[key] = s.entry
+					}
+				})
+			}
+			return p.r.Hold(ctx, keys, life, tokens)
+		}
+		p.hit = func(key string) (value string, ok bool) {
+			p.slot(key, func(s *slot) {
+				if e, kept := before[key]; kept && s.guard.Held(p.r.now()) {
+					value, ok = e.Value, true
+				}
+			})
+			if ok {
+				return value, true
+			}
+			return p.r.Hit(key)
+		}
+	}, `
+		Hitter/Hit of a held key
+		Hitter/Hit after Hold
+		Hitter/Hits and holds
+		Store/random operations`},
+	{"Hit of a copy that nothing drops", func(p *patched) { copiedHit(p) }, `
+		Hitter/Hit after Set
+		Hitter/Hit after Set of a new key
+		Hitter/Hit after Delete
+		Hitter/Hit after SetMany
+		Hitter/Hit after DeleteMany
+		Hitter/Hit after Add
+		Hitter/Hit after Touch
+		Hitter/Hit after Compute that stores
+		Hitter/Hit after Compute that deletes
+		Hitter/Hit after Clear
+		Hitter/Hit after Hold
+		Hitter/Hit after Close
+		Hitter/Hit of what has expired
+		Hitter/Hit of what is stale
+		Hitter/Hit and leases
+		Hitter/Hit of a held key
+		Hitter/Hits and deletes
+		Hitter/Hits and holds
+		Store/random operations`},
+	{"Hit of a copy that was made too late", func(p *patched) {
+		copies := copiedHit(p)
+		p.set = func(ctx context.Context, key string, e entry) error {
+			copies.Delete(key)
+			return p.r.Set(ctx, key, e)
+		}
+		p.delete = func(ctx context.Context, key string) error {
+			copies.Delete(key)
+			return p.r.Delete(ctx, key)
+		}
+		p.hold = func(ctx context.Context, keys []string, life time.Duration, tokens []tarn.Token) error {
+			for _, key := range keys {
+				copies.Delete(key)
+			}
+			return p.r.Hold(ctx, keys, life, tokens)
+		}
+	}, `
+		Hitter/Hits and deletes
+		Hitter/Hits and holds`},
+}
+
 var brokenLeases = []broken{
 	{"changes void no leases", func(p *patched) { p.r.changesUntold = true }, `
 		Leaser/Set voids a lease
@@ -1988,7 +2143,8 @@ var brokenCloses = []broken{
 		Closer/Compute that stores after Close
 		Closer/Compute that deletes after Close
 		Closer/Clear after Close
-		Closer/Hold after Close`},
+		Closer/Hold after Close
+		Hitter/Hit after Close`},
 	{"Close twice is an error", func(p *patched) {
 		closed := false
 		p.close = func() error {

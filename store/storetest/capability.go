@@ -17,18 +17,19 @@ const (
 	Computer                          // tarn.Computer
 	Clearer                           // tarn.Clearer
 	Scanner                           // tarn.Scanner
+	Hitter                            // tarn.Hitter
 	Clocker                           // tarn.Clocker
 	Leaser                            // tarn.Leaser
 	Holder                            // tarn.Holder
 	Closer                            // Close() error, Close() or Close(context.Context) error
 
 	// All is every capability there is.
-	All = BatchStore | Adder | Toucher | Computer | Clearer | Scanner | Clocker | Leaser | Holder | Closer
+	All = BatchStore | Adder | Toucher | Computer | Clearer | Scanner | Hitter | Clocker | Leaser | Holder | Closer
 )
 
 var capabilityNames = [...]string{
-	"tarn.BatchStore", "tarn.Adder", "tarn.Toucher", "tarn.Computer", "tarn.Clearer", "tarn.Scanner", "tarn.Clocker",
-	"tarn.Leaser", "tarn.Holder", "Close",
+	"tarn.BatchStore", "tarn.Adder", "tarn.Toucher", "tarn.Computer", "tarn.Clearer", "tarn.Scanner", "tarn.Hitter",
+	"tarn.Clocker", "tarn.Leaser", "tarn.Holder", "Close",
 }
 
 // String returns the interfaces' names.
@@ -54,6 +55,7 @@ type abilities struct {
 	computer tarn.Computer[string, string]
 	clearer  tarn.Clearer
 	scanner  tarn.Scanner[string, string]
+	hitter   tarn.Hitter[string, string]
 	clocker  tarn.Clocker
 	leaser   tarn.Leaser[string, string]
 	holder   tarn.Holder[string, string]
@@ -69,6 +71,7 @@ func probe(s tarn.Store[string, string]) *abilities {
 	ask(a, s, Computer, &a.computer)
 	ask(a, s, Clearer, &a.clearer)
 	ask(a, s, Scanner, &a.scanner)
+	ask(a, s, Hitter, &a.hitter)
 	ask(a, s, Clocker, &a.clocker)
 	ask(a, s, Leaser, &a.leaser)
 	ask(a, s, Holder, &a.holder)

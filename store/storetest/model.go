@@ -130,12 +130,26 @@ func (m *model) detail(format string, args ...any) {
 	m.log[len(m.log)-1] += ": " + fmt.Sprintf(format, args...)
 }
 
-// look compares what stands under key.
+// look compares what stands under key. Hit comes before Get, which may remove what has expired.
 func (m *model) look(key string) error {
-	if k := m.at[key]; k.found {
+	k := m.at[key]
+	if m.x.hitter != nil {
+		if err := m.hit(key, k); err != nil {
+			return err
+		}
+	}
+	if k.found {
 		return m.x.sees(key, k.entry)
 	}
 	return m.x.misses(key)
+}
+
+// hit compares what Hit says.
+func (m *model) hit(key string, k *modelKey) error {
+	if k.found && !k.entry.Negative && !k.entry.Fresh.Passed(m.x.clock.Now()) {
+		return m.x.hits(key, k.entry.Value)
+	}
+	return m.x.noHit(key)
 }
 
 // expire ends what has run out.

@@ -32,6 +32,7 @@ type patched struct {
 	clear      func(ctx context.Context) error
 	count      func(ctx context.Context) (int, error)
 	scan       func(ctx context.Context) (iter.Seq2[string, entry], func() error)
+	hit        func(key string) (string, bool)
 	clock      func() ttl.Clock
 	lease      func(ctx context.Context, keys []string, terms tarn.LeaseTerms, into []lease) error
 	fill       func(ctx context.Context, fills []fill) error
@@ -46,8 +47,8 @@ func newPatched(patch func(p *patched)) *patched {
 	p := &patched{
 		r: r, get: r.Get, set: r.Set, delete: r.Delete, getMany: r.GetMany, setMany: r.SetMany,
 		deleteMany: r.DeleteMany, add: r.Add, touch: r.Touch, compute: r.Compute, clear: r.Clear, count: r.Count,
-		scan: r.Scan, clock: r.Clock, lease: r.Lease, fill: r.Fill, stands: r.Stands, hold: r.Hold, settle: r.Settle,
-		close: r.Close,
+		scan: r.Scan, hit: r.Hit, clock: r.Clock, lease: r.Lease, fill: r.Fill, stands: r.Stands, hold: r.Hold,
+		settle: r.Settle, close: r.Close,
 	}
 	patch(p)
 	return p
@@ -110,6 +111,8 @@ func (p *patched) Count(ctx context.Context) (int, error) { return p.count(ctx) 
 func (p *patched) Scan(ctx context.Context) (iter.Seq2[string, entry], func() error) {
 	return p.scan(ctx)
 }
+
+func (p *patched) Hit(key string) (string, bool) { return p.hit(key) }
 
 func (p *patched) Clock() ttl.Clock { return p.clock() }
 

@@ -274,6 +274,18 @@ func (r *reference) Scan(ctx context.Context) (iter.Seq2[string, entry], func() 
 	}, func() error { return nil }
 }
 
+func (r *reference) Hit(key string) (string, bool) {
+	if r.begin(context.Background()) != nil {
+		return "", false
+	}
+	defer r.mu.Unlock()
+	s := r.at(key)
+	if !s.found || s.entry.Negative || s.entry.Stale {
+		return "", false
+	}
+	return s.entry.Value, true
+}
+
 func (r *reference) Clock() ttl.Clock { return r.clock }
 
 func (r *reference) Lease(

@@ -172,6 +172,7 @@ func suite() []group {
 		{"Computer", Computer, concat(computeRows, cancelledRows(Computer))},
 		{"Clearer", Clearer, concat(clearRows, cancelledRows(Clearer))},
 		{"Scanner", Scanner, scanRows},
+		{"Hitter", Hitter, concat(hitRows, hitAfterRows())},
 		{"Clocker", Clocker, clockRows},
 		{"Leaser", Leaser, concat(leaseRows, voidRows(), cancelledRows(Leaser), leaseRaceRows)},
 		{"Holder", Holder, concat(holdRows, settleRows, taintRows, heldRows, cancelledRows(Holder), holdRaceRows)},

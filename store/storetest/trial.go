@@ -186,6 +186,24 @@ func (x *trial) misses(keys ...string) error {
 	return nil
 }
 
+// hits expects Hit to say value, or nothing, which is always its right.
+func (x *trial) hits(key, value string) error {
+	if got, ok := x.hitter.Hit(key); ok && got != value {
+		return wrong("Hit(%s): got %s, want %s or nothing", clip(key), clip(got), clip(value))
+	}
+	return nil
+}
+
+// noHit expects Hit to say nothing of the keys.
+func (x *trial) noHit(keys ...string) error {
+	for _, key := range keys {
+		if got, ok := x.hitter.Hit(key); ok {
+			return wrong("Hit(%s): got %s, want nothing", clip(key), clip(got))
+		}
+	}
+	return nil
+}
+
 // sees expects the whole entry under key, as it was given to Set.
 func (x *trial) sees(key string, want entry) error {
 	e, found, err := x.store.Get(x.ctx, key)
