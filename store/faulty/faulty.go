@@ -7,7 +7,8 @@
 //	down.Release()
 //
 // A [Fault] can be injected and released at any time. The capabilities of the inner store are offered as its own,
-// under the same faults; those that the inner store lacks are not.
+// under the same faults; those that the inner store lacks are not, and neither is [tarn.Hitter], which has no way to
+// fail: whoever would ask Hit asks Get.
 package faulty
 
 import (
@@ -104,8 +105,8 @@ func success(context.Context) error { return nil }
 // nothing keeps back a call whose answer nobody waits for any more.
 func nothing() func(context.Context) error { return success }
 
-// As offers what the inner store offers, under the faults. An interface that none of the [Op]s is a method of, such
-// as io.Closer, is the inner store's own.
+// As offers what the inner store offers, under the faults, but for its [tarn.Hitter]. An interface that none of the
+// [Op]s is a method of, such as io.Closer, is the inner store's own.
 func (s *Store[K, V]) As(target any) bool {
 	switch t := target.(type) {
 	case *tarn.BatchStore[K, V]:
@@ -148,7 +149,7 @@ func (s *Store[K, V]) passOn(target any) bool {
 		return true
 	}
 	for m := range v.Type().NumMethod() {
-		if slices.Contains(opNames[:], v.Type().Method(m).Name) {
+		if name := v.Type().Method(m).Name; name == "Hit" || slices.Contains(opNames[:], name) {
 			return false
 		}
 	}
