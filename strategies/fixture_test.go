@@ -163,6 +163,7 @@ func (s *tamper[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (bool
 }
 
 func (s *tamper[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V]) error {
+	distinct(keys)
 	if err := s.run(ctx, "lease"); err != nil {
 		return err
 	}
@@ -184,6 +185,7 @@ func (s *tamper[K, V]) Stands(ctx context.Context, keys []K, tokens []tarn.Token
 }
 
 func (s *tamper[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, tokens []tarn.Token) error {
+	distinct(keys)
 	if err := s.run(ctx, "hold"); err != nil {
 		return err
 	}
@@ -197,6 +199,17 @@ func (s *tamper[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement
 	return s.inner.Settle(ctx, settlements)
 }
 
+// distinct panics if a key comes twice where tarn.Leaser and tarn.Holder promise that none does.
+func distinct[K comparable](keys []K) {
+	seen := make(map[K]bool, len(keys))
+	for _, k := range keys {
+		if seen[k] {
+			panic("a store was given a key twice")
+		}
+		seen[k] = true
+	}
+}
+
 // newMemory returns a store that is closed with the test.
 func newMemory[K comparable, V any](t *testing.T) *memory.Store[K, V] {
 	s := memory.New(memory.Options[K, V]{MaxEntries: 10_000})
@@ -208,14 +221,18 @@ func newTamper(t *testing.T) *tamper[string, int] {
 	return &tamper[string, int]{inner: newMemory[string, int](t)}
 }
 
-// onEveryStore runs f in a bubble for each kind of store: with leases and holds of its own, without them, and with
-// nothing but Get, Set and Delete, where a table in the strategy stands in.
+// onEveryStore runs f in a bubble for each kind of store: with leases and holds of its own, also behind a wrapper
+// that offers what the store does; without them; and with nothing but Get, Set and Delete, where a table in the
+// strategy stands in.
 func onEveryStore(t *testing.T, f func(t *testing.T, store tarn.Store[string, int])) {
 	for _, kind := range []struct {
 		name string
 		make func(*memory.Store[string, int]) tarn.Store[string, int]
 	}{
 		{"memory", func(m *memory.Store[string, int]) tarn.Store[string, int] { return m }},
+		{"watched", func(m *memory.Store[string, int]) tarn.Store[string, int] {
+			return &tamper[string, int]{inner: m}
+		}},
 		{"without leases", func(m *memory.Store[string, int]) tarn.Store[string, int] {
 			return &tamper[string, int]{inner: m, leaseless: true}
 		}},
