@@ -55,7 +55,7 @@ func TestRacesAreFound(t *testing.T) {
 		{"fills need a lease", races.Settings{Store: loosely(looseRules{fillsBlindly: true})}, []string{
 			"fill and invalidation", "fetches and an invalidation", "readers of two processes", "a load takes too long",
 			"stale while revalidating", "stale if the source fails", "expiry", "one writes and one deletes",
-			"two readers and a writer", "overlapping batches", "crossing batches of writes", "the outcome is unknown",
+			"two readers and a writer", "overlapping batches", "the outcome is unknown",
 			"write-back", "write-back, two writes",
 		}},
 		{"fills need a lease, by option", races.Settings{Store: racedStore, Options: with(strategies.WithBlindFills())},

@@ -146,6 +146,11 @@ func (g *gated) Get(ctx context.Context, key int) (tarn.Entry[int], bool, error)
 	}
 	g.reads(ctx, key)
 	e, found, err := g.inner.Get(ctx, key)
+	if g.leaser == nil && !first {
+		g.after(ctx, "looking", key)
+		g.changes(key)
+		g.reads(ctx, key)
+	}
 	if !found && first {
 		g.after(ctx, "miss", key)
 		g.reads(ctx, key)

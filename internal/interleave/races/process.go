@@ -245,12 +245,8 @@ func (p *process) apply(ctx context.Context, ops []tarn.Op[int, int]) error {
 		keys[i] = o.Key
 	}
 	unknown := p.w.StepOr(ctx, "commit"+text(keys), unknownOutcome)
-	for _, o := range ops {
-		value := o.Value
-		if o.Delete {
-			value = absent
-		}
-		p.commit(opOf(ctx), o.Key, value)
+	if !unknown || !p.w.row.Refused {
+		p.commitAll(opOf(ctx), ops)
 	}
 	p.w.Look(clock{})
 	p.tells(ctx, keys)
@@ -259,6 +255,16 @@ func (p *process) apply(ctx context.Context, ops []tarn.Op[int, int]) error {
 		return errSource
 	}
 	return nil
+}
+
+func (p *process) commitAll(o *op, ops []tarn.Op[int, int]) {
+	for _, w := range ops {
+		value := w.Value
+		if w.Delete {
+			value = absent
+		}
+		p.commit(o, w.Key, value)
+	}
 }
 
 // tells begins the step in which a plain store's stand-in is told of a change. A store that does without one has steps

@@ -29,6 +29,7 @@ type Row struct {
 	Options []strategies.ReadOption // of every cache
 	Lost    int                     // how many settles may be lost
 	Unknown int                     // how many commits of writers may be reported as failed
+	Refused bool                    // and did fail
 	Failing int                     // how many loads may fail
 	Pause   bool                    // once, while a key is held, more time may pass than a hold lasts
 	Age     bool                    // once, at any time, more time may pass than a value is fresh

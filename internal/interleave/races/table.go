@@ -163,6 +163,12 @@ var Table = []Row{
 		Actors:  []Actor{Gets(0, 2), Sets(0), Invalidates(0)},
 		Unknown: 1,
 	}, {
+		Name:    "the source refuses",
+		Rule:    "nothing is cached if the source failed",
+		Actors:  []Actor{Gets(0, 1), Gets(0, 1), Sets(0)},
+		Unknown: 1,
+		Refused: true,
+	}, {
 		Name:   "an invalidation under a hold",
 		Rule:   "an invalidation taints the hold",
 		Actors: []Actor{Gets(0, 1), Sets(0), Invalidates(0)},
@@ -231,7 +237,7 @@ var Table = []Row{
 		Name:    "crossing batches of writes",
 		Rule:    "a batch takes its keys in one order, so that two batches cannot wait for each other",
 		TwoKeys: true,
-		Actors:  []Actor{SetsMany(0, 0, 1), SetsMany(0, 1, 0), GetsMany(0, 0, 1)},
+		Actors:  []Actor{SetsMany(0, 0, 1), SetsMany(0, 1, 0), Sets(0)},
 		Batch:   true,
 	},
 
