@@ -3,6 +3,7 @@ package strategies
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tarncache/tarn"
 )
@@ -13,6 +14,35 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 	if err := sameLength(len(keys), len(into)); err != nil || len(keys) == 0 {
 		return err
 	}
+	if r.hitter == nil || r.attentive.Load() {
+		return r.getEntries(ctx, keys, into, loader)
+	}
+	var rest []int
+	for i, key := range keys {
+		if v, ok := r.hitter.Hit(key); ok {
+			into[i] = tarn.Result[V]{Value: v}
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	restKeys, restInto := make([]K, len(rest)), make([]tarn.Result[V], len(rest))
+	for n, i := range rest {
+		restKeys[n] = keys[i]
+	}
+	if err := r.getEntries(ctx, restKeys, restInto, loader); err != nil {
+		return err
+	}
+	for n, i := range rest {
+		into[i] = restInto[n]
+	}
+	return nil
+}
+
+// getEntries is getMany for what the store cannot say without the whole entries.
+func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Result[V], loader tarn.Loader[K, V]) error {
 	lookups := make([]tarn.Lookup[V], len(keys))
 	if err := r.lookup(ctx, keys, lookups); err != nil {
 		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
@@ -20,7 +50,7 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 		}
 		r.storeFailed(ctx, err, len(keys))
 		if loader == nil {
-			return err
+			return fmt.Errorf("tarn: get: %w", err)
 		}
 		clear(lookups)
 	}
