@@ -31,9 +31,11 @@ func As[T any](x any) (T, bool) {
 
 // asWrapped is apart from As because its t escapes, which nobody but a wrapper is to pay for.
 func asWrapped[T any](w Wrapper) (T, bool) {
-	var t T
-	ok := w.As(&t)
-	return t, ok
+	var t, none T
+	if !w.As(&t) {
+		return none, false
+	}
+	return t, true
 }
 
 // LeaserOf returns the [Leaser] of a store, and whether it has one: As[Leaser[K, V]].
@@ -112,16 +114,16 @@ type Scanner[K comparable, V any] interface {
 	Scan(ctx context.Context) (iter.Seq2[K, Entry[V]], func() error)
 }
 
-// Hitter is a Store that answers the common case, a hit, with the value alone: to hand a whole Entry from caller to
-// caller costs more than to find it.
+// Hitter is a Store that answers the common case, a hit, with the value alone: copying a whole Entry from caller to
+// caller costs more than finding it.
 type Hitter[K comparable, V any] interface {
 	// Hit returns the value of key if Get would return it as an entry that is neither Negative nor Stale. If ok is
 	// false, that says nothing: ask Get.
 	Hit(key K) (value V, ok bool)
 }
 
-// Clocker is a Store that tells by which clock its deadlines go. For one that does not, a clock that started with
-// the strategy stands in.
+// Clocker is a Store that tells by which clock its deadlines go. For one that does not, a [ttl.Clock] that started with
+// the strategy stands in; such a store compares deadlines with a ttl.Clock of its own.
 type Clocker interface {
 	Clock() ttl.Clock
 }
@@ -180,7 +182,7 @@ const (
 	Held                          // the source is being written: load, but neither fill nor share what you find
 )
 
-// Fill ends a lease.
+// Fill ends a lease of a [Leaser], with an entry or without.
 type Fill[K comparable, V any] struct {
 	Key    K
 	Token  Token
@@ -252,7 +254,7 @@ type Op[K comparable, V any] struct {
 	Delete bool
 
 	// Epoch and Seq order the writes of one key, so that a source can refuse an older one that arrives late: of
-	// one Epoch the greater Seq is the later. Where nothing repeats writes they are zero.
+	// one Epoch the greater Seq is the later. They are zero except in write-back.
 	Epoch, Seq uint64
 }
 

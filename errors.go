@@ -20,7 +20,8 @@ var (
 	// key; write-back did not accept it, and what was there before still is.
 	ErrTooHeavy = errors.New("tarn: entry is heavier than the limit")
 
-	// ErrFull says that a bound is reached and the strategy was told to refuse rather than to wait.
+	// ErrFull says that a bound is reached and the strategy was told to refuse rather than to wait, as write-back is by
+	// RefuseWhenFull.
 	ErrFull = errors.New("tarn: full")
 
 	// ErrMaybeStale says that the source was written, but the cache could not be told and may answer with an older

@@ -26,7 +26,7 @@ type Event struct {
 	Duration time.Duration // of Loaded, LoadFailed, Flushed and Retried: how long the source took
 	Attempt  int           // of Retried and DeadLettered: how often it was tried
 	Err      error         // of the failures
-	Key      any           // the key, if the option WithEventKeys asked for it and N is 1
+	Key      any           // the key, if the option WithEventKeys asked for it and it is one; a batch's flush has none
 }
 
 // EventKind says what happened.
@@ -39,7 +39,7 @@ const (
 	EventMiss                              // a read found nothing in the cache
 	EventLoaded                            // the source answered a load; that it has no such key is an answer
 	EventLoadFailed                        // a load failed
-	EventFillDropped                       // a loaded value was not stored, because its key had changed meanwhile
+	EventFillDropped                       // a loaded value was not stored: its key had changed, or the store refused it
 	EventStoreFailed                       // the store failed; the source answered instead, if there is one
 	EventWritten                           // a write reached the source
 	EventWriteFailed                       // a write failed, or its outcome is unknown

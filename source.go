@@ -8,8 +8,9 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-// LoadFunc makes a Loader of a function, such as a repository's Find. The errors listed, as errors.Is finds them,
-// mean that the source has no such key, beside ErrNotFound itself. It panics if load is nil.
+// LoadFunc makes a Loader of a function, such as a repository's Find. ErrNotFound, and any error that errors.Is matches
+// to one of those listed, means that the source has no such key; callers get ErrNotFound then, whether the absence was
+// loaded or remembered, and never the listed error. It panics if load is nil.
 func LoadFunc[K comparable, V any](load func(ctx context.Context, key K) (V, error), notFound ...error) Loader[K, V] {
 	if load == nil {
 		panic("tarn: LoadFunc: load is nil")
@@ -83,11 +84,12 @@ func (l *manyLoader[K, V]) LoadMany(ctx context.Context, keys []K, into []Loaded
 	return nil
 }
 
-// LoadEntryFunc makes a Loader that is also an [EntryLoader], of a function that chooses how long each value
-// lives. The policy it returns with one of the errors listed, or with ErrNotFound, says how long the absence is
-// remembered. It panics if load is nil.
+// LoadEntryFunc makes a Loader that is also an [EntryLoader], of a function that chooses how long each value lives. A
+// nil policy leaves that to the strategy; of any other, Fresh, Negative and Jitter count in place of the strategy's,
+// also where they are zero. The policy returned with one of the errors listed, or with ErrNotFound, says how long the
+// absence is remembered. It panics if load is nil.
 func LoadEntryFunc[K comparable, V any](
-	load func(ctx context.Context, key K) (V, ttl.Policy, error), notFound ...error,
+	load func(ctx context.Context, key K) (V, *ttl.Policy, error), notFound ...error,
 ) Loader[K, V] {
 	if load == nil {
 		panic("tarn: LoadEntryFunc: load is nil")
@@ -96,7 +98,7 @@ func LoadEntryFunc[K comparable, V any](
 }
 
 type entryLoader[K comparable, V any] struct {
-	load   func(ctx context.Context, key K) (V, ttl.Policy, error)
+	load   func(ctx context.Context, key K) (V, *ttl.Policy, error)
 	absent absentErrors
 }
 
@@ -107,7 +109,7 @@ func (l *entryLoader[K, V]) Load(ctx context.Context, key K) (V, error) {
 
 func (l *entryLoader[K, V]) LoadEntry(ctx context.Context, key K) (Loaded[V], error) {
 	v, policy, err := l.load(ctx, key)
-	return Loaded[V]{Value: v, Policy: &policy}, l.absent.translate(err)
+	return Loaded[V]{Value: v, Policy: policy}, l.absent.translate(err)
 }
 
 // WriteFuncs makes a Writer of two functions, such as a repository's Save and Remove. It panics if one is nil.
@@ -123,7 +125,8 @@ func WriteFuncs[K comparable, V any](
 	return writer[K, V]{save, remove}
 }
 
-// WriteValueFuncs is WriteFuncs for a save that finds the key in the value.
+// WriteValueFuncs is WriteFuncs for a save that finds the key in the value. It cannot see which key that is: the caller
+// of Set sees to it that key and value belong together.
 func WriteValueFuncs[K comparable, V any](
 	save func(ctx context.Context, value V) error, remove func(ctx context.Context, key K) error,
 ) Writer[K, V] {

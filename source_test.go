@@ -63,9 +63,9 @@ func TestLoadFunc(t *testing.T) {
 }
 
 func TestLoadEntryFunc(t *testing.T) {
-	policy := ttl.Policy{Fresh: time.Minute, Negative: time.Second}
+	policy := &ttl.Policy{Fresh: time.Minute, Negative: time.Second}
 	for _, tt := range answers {
-		load := func(_ context.Context, key string) (int, ttl.Policy, error) { return len(key), policy, tt.err }
+		load := func(_ context.Context, key string) (int, *ttl.Policy, error) { return len(key), policy, tt.err }
 		loader := tarn.LoadEntryFunc(load, sql.ErrNoRows, errGone)
 		v, err := loader.Load(t.Context(), "four")
 		requireAnswer(t, err, tt.err, tt.want, tt.exact, tt.rule)
@@ -79,7 +79,7 @@ func TestLoadEntryFunc(t *testing.T) {
 		}
 		if tt.want == nil || errors.Is(tt.want, tarn.ErrNotFound) {
 			require.NotNil(t, loaded.Policy, "%s: the policy is told with a value and with its absence", tt.rule)
-			require.Equal(t, policy, *loaded.Policy, tt.rule)
+			require.Equal(t, policy, loaded.Policy, tt.rule)
 		}
 	}
 }
@@ -228,7 +228,7 @@ func TestSourceContext(t *testing.T) {
 	_, _ = tarn.LoadFunc(one).Load(ctx, 1)
 	_, _ = many.Load(ctx, 1)
 	_ = many.(tarn.BatchLoader[int, int]).LoadMany(ctx, nil, nil)
-	entry := tarn.LoadEntryFunc(func(ctx context.Context, _ int) (int, ttl.Policy, error) { see(ctx); return 0, ttl.Policy{}, nil })
+	entry := tarn.LoadEntryFunc(func(ctx context.Context, _ int) (int, *ttl.Policy, error) { see(ctx); return 0, nil, nil })
 	_, _ = entry.Load(ctx, 1)
 	_, _ = entry.(tarn.EntryLoader[int, int]).LoadEntry(ctx, 1)
 	w := tarn.WriteFuncs(

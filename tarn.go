@@ -8,11 +8,10 @@
 //
 //	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
 //	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
-//	save := tarn.WriteFuncs(repo.Save, repo.Remove)
+//	save := tarn.WriteValueFuncs(repo.Save, repo.Remove)
 //	users := strategies.WriteThrough(strategies.ReadThrough(mem, find), save)
 //
-// This package holds the words that the others share: the interfaces, the errors, and the events that an
-// [Observer] is told.
+// This package holds what the others share: the interfaces, the errors, and the events that an [Observer] is told.
 //
 // # Capabilities
 //
@@ -77,14 +76,15 @@ const (
 	Removed                    // the source has no such key any more
 )
 
-// Store is what backends implement. Applications may use one directly; strategies are what they normally hold.
+// Store is what backends implement; package store/storetest tells whether one keeps the rules. Applications may use one directly; strategies are what they normally hold.
 // All methods may be called by any number of goroutines.
 //
 // A context that is already cancelled does not hinder a Get that need not wait. Whatever would wait or write
 // returns the context's error and changes nothing.
 type Store[K comparable, V any] interface {
-	// Get returns the entry of key, and whether there is one. An entry whose Expires has passed is never returned.
-	// A failure is an error, never "not found".
+	// Get returns the entry of key, and whether there is one. An entry whose Expires has passed is never returned,
+	// and Stale is set on one whose Fresh has passed: the strategies rely on the store for both. A failure is an
+	// error, never "not found".
 	Get(ctx context.Context, key K) (e Entry[V], found bool, err error)
 
 	// Set gives key an entry in place of any other. If the store refuses it, nothing is left under key: an error

@@ -48,7 +48,7 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
 			return tarn.ErrClosed
 		}
-		r.storeFailed(ctx, err, len(keys))
+		r.storeFailed(ctx, err, keys...)
 		if loader == nil {
 			return fmt.Errorf("tarn: get: %w", err)
 		}
@@ -257,7 +257,7 @@ func (r *reader[K, V]) ask(
 	}
 	stands := make([]bool, len(asked))
 	if err := r.leaser.Stands(ctx, keys, tokens, stands); err != nil {
-		r.storeFailed(ctx, err, len(keys))
+		r.storeFailed(ctx, err, keys...)
 		clear(stands)
 	}
 	together := r.newLoad(ctx, loader)

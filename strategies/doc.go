@@ -28,4 +28,6 @@
 // context's error and changes nothing. Errors wrap what the source returned, and name neither keys nor values.
 // Loads, and the flushes of write-back, run on goroutines of their own, which Close ends and waits for. All methods
 // may be called by any number of goroutines.
+//
+// Close the strategy first (the outer one closes those inside it), then the store.
 package strategies

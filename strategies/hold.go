@@ -52,11 +52,11 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	if err == nil {
 		return nil
 	}
-	r.storeFailed(ctx, err, len(h.keys))
+	r.storeFailed(ctx, err, h.keys...)
 	if stood && !errors.Is(err, tarn.ErrClosed) {
 		return nil
 	}
-	r.config.observe(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: len(h.keys), Err: err})
+	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, h.keys...)
 	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
 }
 

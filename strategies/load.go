@@ -1,14 +1,17 @@
 package strategies
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
 )
 
 // loadsAtOnce is how many keys of one batch are loaded at once where the loader takes one at a time.
@@ -174,7 +177,7 @@ func (l *load[K, V]) look() []*flight[K, V] {
 	}
 	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
-		r.storeFailed(l.ctx, err, len(keys)) // what has no lease is loaded and not stored
+		r.storeFailed(l.ctx, err, keys...) // what has no lease is loaded and not stored
 	}
 	r.flights.found(l.flights, leases)
 	left := room(&l.one.left, n, n)[:0]
@@ -284,7 +287,7 @@ func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V]
 			}
 			into = failed[V](len(fs), p)
 		}
-		l.loaded(into, time.Since(start))
+		l.loaded(fs, into, time.Since(start))
 		l.deliver(fs, into)
 	}()
 	call(into)
@@ -292,27 +295,25 @@ func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V]
 }
 
 // loaded tells the observer, and learns what a load costs.
-func (l *load[K, V]) loaded(results []tarn.Loaded[V], took time.Duration) {
+func (l *load[K, V]) loaded(fs []*flight[K, V], results []tarn.Loaded[V], took time.Duration) {
 	r := l.reader
 	r.cost.add(took)
 	if r.config.observer == nil {
 		return
 	}
-	answered := 0
+	var answered, failed []K
 	var err error
-	for _, res := range results {
+	for i, res := range results {
 		if res.Err == nil || errors.Is(res.Err, tarn.ErrNotFound) {
-			answered++
-		} else if err == nil {
-			err = res.Err
+			answered = append(answered, fs[i].key)
+			continue
 		}
+		failed = append(failed, fs[i].key)
+		err = cmp.Or(err, res.Err)
 	}
-	if answered > 0 {
-		r.config.observe(l.ctx, tarn.Event{Kind: tarn.EventLoaded, N: answered, Duration: took})
-	}
-	if n := len(results) - answered; n > 0 {
-		r.config.observe(l.ctx, tarn.Event{Kind: tarn.EventLoadFailed, N: n, Duration: took, Err: err})
-	}
+	common := &r.config.common
+	observeKeys(l.ctx, common, tarn.Event{Kind: tarn.EventLoaded, Duration: took}, answered...)
+	observeKeys(l.ctx, common, tarn.Event{Kind: tarn.EventLoadFailed, Duration: took, Err: err}, failed...)
 }
 
 // deliver stores what may be stored and lands the flights.
@@ -359,7 +360,6 @@ func because(reason, ended, err error) error {
 func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	r := l.reader
 	fills := room(&l.one.fills, len(l.flights), len(fs))[:0]
-	stores := 0
 	for i, f := range fs {
 		if r.leaser != nil && !f.mine || r.leaser == nil && r.flights.gone(f) {
 			continue
@@ -368,11 +368,8 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 		if err != nil {
 			results[i] = tarn.Loaded[V]{Err: err}
 		}
-		switch {
-		case ok:
-			stores++
-		case f.old && errors.Is(results[i].Err, tarn.ErrNotFound):
-			e, ok = tarn.Entry[V]{Negative: true, Expires: 1}, true // the old value is not to be served again
+		if !ok && f.old && errors.Is(results[i].Err, tarn.ErrNotFound) {
+			e, ok = tarn.Entry[V]{Negative: true, Expires: endOld}, true // the old value is not to be served again
 		}
 		fills = append(fills, tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e})
 	}
@@ -382,17 +379,28 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	ctx, cancel := l.afterwards()
 	defer cancel()
 	if err := r.fill(ctx, fills); err != nil {
-		r.storeFailed(ctx, err, len(fills))
+		r.storeFailed(ctx, err, keysOf(fills)...)
 		return
 	}
+	if r.config.observer == nil {
+		return
+	}
+	dropped := slices.DeleteFunc(fills, func(f tarn.Fill[K, V]) bool {
+		return f.Stored || !f.Store || f.Entry.Negative && f.Entry.Expires == endOld
+	})
+	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped}, keysOf(dropped)...)
+}
+
+// endOld is the deadline of an entry that is stored to end an old one.
+const endOld ttl.Time = 1
+
+// keysOf returns the keys of fills.
+func keysOf[K comparable, V any](fills []tarn.Fill[K, V]) []K {
+	keys := make([]K, len(fills))
 	for i := range fills {
-		if fills[i].Stored {
-			stores--
-		}
+		keys[i] = fills[i].Key
 	}
-	if stores > 0 {
-		r.config.observe(ctx, tarn.Event{Kind: tarn.EventFillDropped, N: stores})
-	}
+	return keys
 }
 
 // release gives leases back without storing anything.
@@ -409,7 +417,7 @@ func (l *load[K, V]) release(ctx context.Context, fs []*flight[K, V]) {
 		return
 	}
 	if err := l.reader.fill(ctx, fills); err != nil {
-		l.reader.storeFailed(ctx, err, len(fills))
+		l.reader.storeFailed(ctx, err, keysOf(fills)...)
 	}
 }
 

@@ -16,18 +16,18 @@ type LookAsideCache[K comparable, V any] struct {
 }
 
 // LookAside returns a Cache that the application fills: it asks the cache, on a miss reads its source, and stores
-// what it found. [LookAsideCache.Fetch] does the three in one call, and is the only way of them that no concurrent
-// write can make stale. Choose it when different callers load a key in different ways, or when a write is a
+// what it found. [LookAsideCache.Fetch] does the three in one call, and is the only one of these ways that a
+// concurrent write cannot make stale. Choose it when different callers load a key in different ways, or when a write is a
 // transaction over many keys.
 //
 // Writes go to the source inside [LookAsideCache.Update]; or the application writes the source by itself and then
 // Deletes the key.
 //
-// If the store is no [tarn.Leaser] and [tarn.Holder], a table in this cache stands in: then what is promised of
-// concurrent writes reaches as far as everybody goes through this one cache.
+// Unless the store is both a [tarn.Leaser] and a [tarn.Holder], a table in this cache stands in: then what is promised
+// of concurrent writes reaches as far as everybody goes through this one cache.
 //
 // LookAside panics if store is nil, or if the policy is Sliding and the store no [tarn.Toucher]. Close ends the
-// loads; the store is its maker's to close.
+// loads; whoever made the store closes it, afterwards.
 func LookAside[K comparable, V any](store tarn.Store[K, V], opts ...ReadOption) *LookAsideCache[K, V] {
 	c := &LookAsideCache[K, V]{reader: newReader("LookAside", store, opts)}
 	c.adder, _ = tarn.As[tarn.Adder[K, V]](c.reader.store)
@@ -35,8 +35,8 @@ func LookAside[K comparable, V any](store tarn.Store[K, V], opts ...ReadOption) 
 	return c
 }
 
-// Get returns the value of key, or [tarn.ErrNotFound] if the cache does not have it or remembers its absence. A
-// failing store is another error.
+// Get returns the value of key, or [tarn.ErrNotFound] if the cache does not have it, or remembers that Fetch found the
+// source without it. A failing store is another error.
 func (c *LookAsideCache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return c.reader.get(ctx, key, nil)
 }
@@ -78,7 +78,8 @@ func (c *LookAsideCache[K, V]) Touch(ctx context.Context, key K) (bool, error) {
 }
 
 // Delete removes key from the cache. Call it after the source was written by other means than Update. No Fetch that
-// runs meanwhile brings the old value back.
+// runs meanwhile brings the old value back. If ctx is done nothing is deleted, so after a commit pass
+// [context.WithoutCancel] of it, or use Update, which finishes what it began.
 func (c *LookAsideCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.reader.delete(ctx, key)
 }
@@ -104,8 +105,8 @@ func (c *LookAsideCache[K, V]) FetchMany(ctx context.Context, keys []K, loader t
 
 // Update runs write, which writes the source of the keys, in a transaction if need be. From before write begins
 // until Update returns, readers of the keys go to the source and store nothing; afterwards the cache has forgotten
-// the keys, whether write failed or not. Update returns the error of write as it is. If that is nil and the error is
-// [tarn.ErrMaybeStale], the source was written.
+// the keys, whether write failed or not. Update returns the error of write as it is. If write succeeded, but the cache
+// could not be told, it returns [tarn.ErrMaybeStale].
 //
 // A key that gets its id from the database cannot be named before: create it, then Delete the key, which clears a
 // remembered absence.
@@ -126,17 +127,17 @@ func (c *LookAsideCache[K, V]) Update(ctx context.Context, keys []K, write func(
 		func([]tarn.Outcome[V]) error { return write(ctx) })
 }
 
-// GetMany is Get for many keys; see [tarn.BatchCache].
+// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map.
 func (c *LookAsideCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	return c.reader.getMany(ctx, keys, into, nil)
 }
 
-// SetMany is Set for many keys; see [tarn.BatchCache].
+// SetMany is Set for many keys; see [tarn.BatchCache]. Applications call [tarn.SetMany].
 func (c *LookAsideCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
 	return c.reader.setMany(ctx, keys, values)
 }
 
-// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+// DeleteMany is Delete for many keys; see [tarn.BatchCache]. Applications call [tarn.DeleteMany].
 func (c *LookAsideCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	return c.reader.deleteMany(ctx, keys)
 }

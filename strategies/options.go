@@ -94,6 +94,17 @@ func eventKey[K comparable](c *common, key K) any {
 	return key
 }
 
+// observeKeys tells the observer, if there is one, of an event that concerns keys.
+func observeKeys[K comparable](ctx context.Context, c *common, e tarn.Event, keys ...K) {
+	if c.observer == nil || len(keys) == 0 {
+		return
+	}
+	if e.N = len(keys); e.N == 1 {
+		e.Key = eventKey(c, keys[0])
+	}
+	c.observer.Observe(ctx, e)
+}
+
 type readOption func(*readConfig)
 
 func (o readOption) applyRead(c *readConfig) { o(c) }
@@ -115,8 +126,8 @@ func WithObserver(o tarn.Observer) Option {
 	return option(func(c *common) { c.observer = o })
 }
 
-// WithEventKeys puts keys into events that concern one key. Left out, events carry none: keys are often personal
-// data, and events end up in logs.
+// WithEventKeys puts the key into each event that concerns one key; see [tarn.Event]. Left out, events carry none: keys
+// are often personal data, and events end up in logs.
 func WithEventKeys() Option {
 	return option(func(c *common) { c.eventKeys = true })
 }
@@ -150,8 +161,8 @@ func WithLoadContext(f func(ctx context.Context) context.Context) ReadOption {
 }
 
 // WithMaxLoads bounds how many loads run at once; a batch is one load. Those above the bound wait within their
-// time limit. A load that a loader asks for in turn does not count: waiting for its parent's place it would wait
-// for ever. Left out, there are as many as callers want. It panics if n is not positive.
+// time limit. A load that a loader asks for in turn does not count: it could otherwise wait for its own parent. Left
+// out, there is no bound. It panics if n is not positive.
 func WithMaxLoads(n int) ReadOption {
 	if n <= 0 {
 		panic(fmt.Sprintf("strategies: WithMaxLoads: not positive: %d", n))
@@ -188,7 +199,7 @@ func WithBlindFills() ReadOption {
 // WithoutHolds lets a write invalidate the key after the source was written, without holding it before. It saves
 // the hold. It gives up that readers, while the source is being written, keep nothing: what they cache between the
 // commit and the invalidation is gone soon after, but if the process dies in between, the old value stays until it
-// expires. So it does where two caches on one store write one key at once and invalidate in the other order.
+// expires. The same happens where two caches on one store write one key at once and invalidate in the other order.
 func WithoutHolds() ReadOption {
 	return readOption(func(c *readConfig) { c.withoutHolds = true })
 }
@@ -204,8 +215,8 @@ func WithSettleTimeout(d time.Duration) WriteOption {
 
 // WithCopyLeft makes [WriteAround] the classic form: a write goes to the source and the cached copy stays as it is
 // until it expires or is evicted. It saves the hold and the drop. It gives up that a read never returns to the past:
-// after Set and Delete, Get returns the old value for as long as the policy lets it live. No other strategy takes
-// it.
+// after Set and Delete, Get returns the old value for as long as the policy lets it live. WriteThrough panics and
+// WriteBack returns an error if given it.
 func WithCopyLeft() WriteOption {
 	return writeOption(func(c *writeConfig) { c.leaveCopy = true })
 }

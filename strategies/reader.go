@@ -103,7 +103,7 @@ func (r *reader[K, V]) look(
 	case r.closed.Load() || errors.Is(err, tarn.ErrClosed):
 		return zero, tarn.ErrClosed
 	case err != nil:
-		r.storeFailed(ctx, err, 1)
+		r.storeFailed(ctx, err, key)
 		if loader == nil {
 			return zero, fmt.Errorf("tarn: get: %w", err)
 		}
@@ -146,7 +146,7 @@ func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V]
 	p := r.config.policy
 	if p.Sliding > 0 && !e.Negative && ctx.Err() == nil {
 		if _, err := r.toucher.Touch(ctx, key, p.Slide(r.clock.Now(), e.Fresh)); err != nil {
-			r.storeFailed(ctx, err, 1)
+			r.storeFailed(ctx, err, key)
 		}
 	}
 	if p.EarlyRefresh > 0 && loader != nil && !e.Negative {
@@ -190,7 +190,7 @@ func (r *reader[K, V]) board(ctx context.Context, key K, loader tarn.Loader[K, V
 	if how == asking {
 		stands, err := r.stands(ctx, f)
 		if err != nil {
-			r.storeFailed(ctx, err, 1)
+			r.storeFailed(ctx, err, key)
 		}
 		f, how = r.flights.boardAsked(f, stands, newFlight)
 	}
@@ -228,7 +228,7 @@ func (r *reader[K, V]) refresh(ctx context.Context, key K, loader tarn.Loader[K,
 func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err error) {
 	policy := r.config.policy
 	if res.Policy != nil {
-		if err := res.Policy.Validate(); err != nil {
+		if err := ofLoader(res.Policy); err != nil {
 			return e, false, err
 		}
 		policy.Fresh, policy.Negative, policy.Jitter = res.Policy.Fresh, res.Policy.Negative, res.Policy.Jitter
@@ -241,6 +241,14 @@ func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err
 		return e, ok, nil
 	}
 	return e, false, nil
+}
+
+// ofLoader returns an error if a policy makes no sense, or sets what a loader cannot choose.
+func ofLoader(p *ttl.Policy) error {
+	if p.StaleWhileRevalidate != 0 || p.StaleIfError != 0 || p.Sliding != 0 || p.EarlyRefresh != 0 {
+		return errors.New("the loader's policy sets more than Fresh, Negative and Jitter")
+	}
+	return p.Validate()
 }
 
 // positive is the entry of a value under policy.
@@ -290,14 +298,14 @@ func (r *reader[K, V]) fill(ctx context.Context, fills []tarn.Fill[K, V]) error 
 // note tells the observer of something about one key.
 func (r *reader[K, V]) note(ctx context.Context, kind tarn.EventKind, key K) {
 	if r.config.observer != nil {
-		r.config.observe(ctx, tarn.Event{Kind: kind, N: 1, Key: eventKey(&r.config.common, key)})
+		observeKeys(ctx, &r.config.common, tarn.Event{Kind: kind}, key)
 	}
 }
 
 // storeFailed tells the observer that the store failed; a cancelled context is no failure of the store.
-func (r *reader[K, V]) storeFailed(ctx context.Context, err error, n int) {
+func (r *reader[K, V]) storeFailed(ctx context.Context, err error, keys ...K) {
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-		r.config.observe(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: n, Err: err})
+		observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventStoreFailed, Err: err}, keys...)
 	}
 }
 

@@ -16,8 +16,8 @@ type ReadThroughCache[K comparable, V any] struct {
 // keeps what the loader found. Choose it when all reads of a key go to one source; put a write strategy around it
 // when the application also writes.
 //
-// Callers that miss a key at the same time share one load, as far as none of them can be given a value from before
-// it asked. A load runs on a goroutine of its own, and on a context that keeps the values of its first caller's but
+// Callers that miss a key at the same time share one load, unless a write came between them, so that the later one would
+// be given too old a value: then it waits for the next load. A load runs on a goroutine of its own, and on a context that keeps the values of its first caller's but
 // neither deadline nor cancellation; see [WithLoadTimeout] and [WithLoadContext]. Each caller leaves when its own
 // context ends, and the last to leave cancels the load. A loader that panics or calls runtime.Goexit gives its
 // callers a [*tarn.PanicError]; one that asks for its own key through this cache gets [tarn.ErrRecursive]; one that
@@ -26,11 +26,12 @@ type ReadThroughCache[K comparable, V any] struct {
 // A loader that is a [tarn.BatchLoader] loads the misses of a batch with one call; one that is a
 // [tarn.EntryLoader] chooses Fresh, Negative and Jitter of each value's policy.
 //
-// What was loaded is stored only if no write came between. If the store is no [tarn.Leaser] and [tarn.Holder], a
-// table in this cache stands in: then the promise reaches as far as everybody goes through this one cache.
+// What was loaded is stored only if no write came between. Unless the store is both a [tarn.Leaser] and a [tarn.Holder],
+// a table in this cache stands in: then the promise reaches as far as everybody goes through this one cache.
 //
-// If the store fails, the source answers. ReadThrough panics if store or loader is nil, or if the policy is Sliding
-// and the store no [tarn.Toucher]. Close ends the loads; the store is its maker's to close.
+// If the store fails, the source answers; a store that is closed has not failed, and every call returns
+// [tarn.ErrClosed]. ReadThrough panics if store or loader is nil, or if the policy is Sliding and the store no
+// [tarn.Toucher]. Close ends the loads; whoever made the store closes it, afterwards.
 func ReadThrough[K comparable, V any](
 	store tarn.Store[K, V], loader tarn.Loader[K, V], opts ...ReadOption,
 ) *ReadThroughCache[K, V] {
@@ -53,23 +54,24 @@ func (c *ReadThroughCache[K, V]) Set(ctx context.Context, key K, value V) error 
 }
 
 // Delete removes key from the cache alone: the next Get loads it. Call it after the source was written by other
-// means. No load that runs meanwhile brings the old value back.
+// means. No load that runs meanwhile brings the old value back. If ctx is done nothing is deleted, so after a commit
+// pass [context.WithoutCancel] of it.
 func (c *ReadThroughCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.reader.delete(ctx, key)
 }
 
-// GetMany is Get for many keys; see [tarn.BatchCache]. Keys that are being loaded already are waited for, not loaded
+// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map. Keys that are being loaded already are waited for, not loaded
 // again.
 func (c *ReadThroughCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	return c.reader.getMany(ctx, keys, into, c.loader)
 }
 
-// SetMany is Set for many keys; see [tarn.BatchCache].
+// SetMany is Set for many keys; see [tarn.BatchCache]. Applications call [tarn.SetMany].
 func (c *ReadThroughCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
 	return c.reader.setMany(ctx, keys, values)
 }
 
-// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+// DeleteMany is Delete for many keys; see [tarn.BatchCache]. Applications call [tarn.DeleteMany].
 func (c *ReadThroughCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	return c.reader.deleteMany(ctx, keys)
 }

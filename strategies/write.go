@@ -161,10 +161,10 @@ func (w *sourceWriter[K, V]) guarded(
 		inside := context.WithValue(ctx, writingKey{}, &written{parent: writingOf(ctx), writer: w, keys: keys})
 		err := write(inside, outcomes)
 		if err != nil {
-			w.config.observe(ctx, tarn.Event{Kind: tarn.EventWriteFailed, N: len(keys), Err: err})
+			observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWriteFailed, Err: err}, keys...)
 			return fmt.Errorf("tarn: write: %w", err)
 		}
-		w.config.observe(ctx, tarn.Event{Kind: tarn.EventWritten, N: len(keys)})
+		observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWritten}, keys...)
 		return nil
 	}
 	if w.config.leaveCopy {
@@ -214,7 +214,7 @@ func forget[K comparable, V any](ctx context.Context, config *common, inner tarn
 	if err == nil {
 		return nil
 	}
-	config.observe(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: len(keys), Err: err})
+	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, keys...)
 	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
 }
 

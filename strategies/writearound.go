@@ -42,12 +42,12 @@ func (c *WriteAroundCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.write.write(ctx, tarn.Op[K, V]{Key: key, Delete: true})
 }
 
-// GetMany is Get for many keys; see [tarn.BatchCache].
+// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map.
 func (c *WriteAroundCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	return c.many(ctx, keys, into)
 }
 
-// SetMany is Set for many keys; see [tarn.BatchCache].
+// SetMany is Set for many keys; see [tarn.BatchCache]. Applications call [tarn.SetMany].
 func (c *WriteAroundCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
 	if err := sameLength(len(keys), len(values)); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c *WriteAroundCache[K, V]) SetMany(ctx context.Context, keys []K, values [
 	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Value: values[i]} })
 }
 
-// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+// DeleteMany is Delete for many keys; see [tarn.BatchCache]. Applications call [tarn.DeleteMany].
 func (c *WriteAroundCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Delete: true} })
 }

@@ -63,6 +63,8 @@ type WriteBackCache[K comparable, V any] struct {
 //	                         no longer pending
 //	fill: the old value stays
 //
+// The cache keeps what Set was given. If the source changes what it is given, choose [WriteAround].
+//
 // If inner cannot hold or be told, the write goes on: EventStoreFailed or EventMaybeStale says so.
 //
 // The writer may use the cache that it writes for. A Set of its own is accepted if there is room; if there is none,
@@ -71,7 +73,7 @@ type WriteBackCache[K comparable, V any] struct {
 // A key that does not equal itself, such as NaN, cannot be pending: it is written to the source at once, uncached.
 //
 // A WriteBackCache has one goroutine that waits for batches to be due, and two for each batch in flight. Close ends
-// them.
+// them; without it they stay, and what is pending is lost with the process.
 //
 // WriteBack returns an error that names what is missing or makes no sense.
 func WriteBack[K comparable, V any](
@@ -91,11 +93,15 @@ func WriteBack[K comparable, V any](
 			return nil, fmt.Errorf("strategies: WriteBack: option %d is nil", i)
 		}
 	}
+	options := newWriteConfig(opts)
+	if options.leaveCopy {
+		return nil, errors.New("strategies: WriteBack: WithCopyLeft is for WriteAround")
+	}
 	c := &WriteBackCache[K, V]{
 		inner:       inner,
 		writer:      writer,
 		config:      config.withDefaults(),
-		writeConfig: newWriteConfig(opts),
+		writeConfig: options,
 		dispatched:  make(chan struct{}),
 		closing:     make(chan struct{}),
 		closeDone:   make(chan struct{}),
@@ -134,7 +140,7 @@ func (c *WriteBackCache[K, V]) answer(ctx context.Context, key K, value V, delet
 	return value, err
 }
 
-// GetMany is Get for many keys. Those that are not pending are read from the inner cache in one call if it is a
+// GetMany is Get for many keys; applications call [tarn.GetMany], which returns a map. Those that are not pending are read from the inner cache in one call if it is a
 // [tarn.BatchCache], and one after the other otherwise.
 func (c *WriteBackCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	if err := sameLength(len(keys), len(into)); err != nil {
@@ -183,7 +189,7 @@ func (c *WriteBackCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.write(ctx, tarn.Op[K, V]{Key: key, Delete: true})
 }
 
-// SetMany is Set for each key, in their order.
+// SetMany is Set for each key, in their order. Applications call [tarn.SetMany].
 func (c *WriteBackCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
 	if err := sameLength(len(keys), len(values)); err != nil {
 		return err
@@ -194,7 +200,7 @@ func (c *WriteBackCache[K, V]) SetMany(ctx context.Context, keys []K, values []V
 	return eachOf(len(keys), func(i int) error { return c.Set(ctx, keys[i], values[i]) })
 }
 
-// DeleteMany is Delete for each key, in their order.
+// DeleteMany is Delete for each key, in their order. Applications call [tarn.DeleteMany].
 func (c *WriteBackCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	if err := c.refuses(ctx); err != nil {
 		return err
@@ -210,9 +216,8 @@ func (c *WriteBackCache[K, V]) refuses(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// WriteBackStats is what a [WriteBackCache] has and did. What is counted as done includes what was written at last,
-// coalesced and given up: once nothing is pending, as many writes were accepted as Flushed, Coalesced and
-// DeadLettered say.
+// WriteBackStats is what a [WriteBackCache] has and did. Once nothing is pending, Flushed, Coalesced and DeadLettered
+// add up to the writes that were accepted; those counted in WrittenThrough are apart.
 type WriteBackStats struct {
 	Pending       int           // keys that are not at the source, those in flight included
 	PendingBytes  int64         // as the config's Size counts them

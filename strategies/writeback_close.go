@@ -9,8 +9,8 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-// UnwrittenError says which keys have an operation that was accepted and is not known to be at the source. What is in
-// flight is not known. What the dead-letter handler took is none of them: it has the operation.
+// UnwrittenError says which keys have an operation that was accepted and is not known to be at the source. Operations
+// in flight are included; those that the dead-letter handler took are not.
 type UnwrittenError[K comparable] struct {
 	Keys []K   // never empty; in no order
 	Err  error // why: the context's error, the Writer's, or both
@@ -18,14 +18,14 @@ type UnwrittenError[K comparable] struct {
 
 // Error counts the keys and names none.
 func (e *UnwrittenError[K]) Error() string {
-	return fmt.Sprintf("strategies: write-back: %d keys are not written: %v", len(e.Keys), e.Err)
+	return fmt.Sprintf("tarn: write-back: keys not written: %d: %v", len(e.Keys), e.Err)
 }
 
 // Unwrap returns the reason.
 func (e *UnwrittenError[K]) Unwrap() error { return e.Err }
 
 // Flush writes what is pending without waiting for its age or its backoff, and returns when each operation that was
-// accepted before the call is at the source, was replaced by a later one of its key that is, was taken by the
+// accepted before the call is at the source, was replaced by a later one of its key that got there, was taken by the
 // dead-letter handler, or has failed once more. If some are not written, also because ctx ended, it returns an
 // [*UnwrittenError]; they stay pending.
 func (c *WriteBackCache[K, V]) Flush(ctx context.Context) error {
@@ -116,7 +116,7 @@ func (c *WriteBackCache[K, V]) Close(ctx context.Context) error {
 	c.closeErr = c.unwritten(ended)
 	c.closed.Store(true)
 	if err := closeInner(ctx, c.inner); err != nil {
-		c.closeErr = errors.Join(c.closeErr, fmt.Errorf("strategies: write-back: close the inner cache: %w", err))
+		c.closeErr = errors.Join(c.closeErr, fmt.Errorf("tarn: write-back: close the inner cache: %w", err))
 	}
 	close(c.closeDone)
 	return c.closeErr

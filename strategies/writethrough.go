@@ -21,6 +21,10 @@ type WriteThroughCache[K comparable, V any] struct {
 // source fails, nothing is cached: the key is forgotten, since a write that failed may have happened all the same.
 // A batch is one call to a writer that is a [tarn.BatchWriter], and otherwise one write after the other.
 //
+// The cache keeps what Set was given. If the source changes what it is given (a trigger, a default, a version), choose
+// [WriteAround]. A writer that panics does so in its caller, with the key forgotten. A value that the store refuses is
+// not cached, which is no error.
+//
 // It panics if inner or writer is nil. A writer that writes a key through the cache that is writing it gets
 // [tarn.ErrRecursive]. Close closes inner.
 func WriteThrough[K comparable, V any](
@@ -50,12 +54,12 @@ func (c *WriteThroughCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.write.write(ctx, tarn.Op[K, V]{Key: key, Delete: true})
 }
 
-// GetMany is Get for many keys; see [tarn.BatchCache].
+// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map.
 func (c *WriteThroughCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	return c.many(ctx, keys, into)
 }
 
-// SetMany is Set for many keys; see [tarn.BatchCache].
+// SetMany is Set for many keys; see [tarn.BatchCache]. Applications call [tarn.SetMany].
 func (c *WriteThroughCache[K, V]) SetMany(ctx context.Context, keys []K, values []V) error {
 	if err := sameLength(len(keys), len(values)); err != nil {
 		return err
@@ -63,7 +67,7 @@ func (c *WriteThroughCache[K, V]) SetMany(ctx context.Context, keys []K, values 
 	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Value: values[i]} })
 }
 
-// DeleteMany is Delete for many keys; see [tarn.BatchCache].
+// DeleteMany is Delete for many keys; see [tarn.BatchCache]. Applications call [tarn.DeleteMany].
 func (c *WriteThroughCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Delete: true} })
 }

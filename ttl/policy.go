@@ -69,11 +69,11 @@ func (p Policy) Validate() error {
 func (p Policy) validateTogether() error {
 	stale := p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.EarlyRefresh > 0
 	switch {
+	case stale && p.Sliding > 0:
+		return errors.New("ttl: Policy.Sliding goes with none of StaleWhileRevalidate, StaleIfError and EarlyRefresh")
 	case stale && p.Fresh == 0:
 		return errors.New("ttl: Policy.Fresh is zero, so a value never becomes stale; " +
 			"StaleWhileRevalidate, StaleIfError and EarlyRefresh need it")
-	case stale && p.Sliding > 0:
-		return errors.New("ttl: Policy.Sliding goes with none of StaleWhileRevalidate, StaleIfError and EarlyRefresh")
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func ExampleOptions_weigh() {
 	fmt.Println(pages.Put("/film", make([]byte, 2<<20), 0))
 	// Output:
 	// 500001
-	// tarn: entry is heavier than the store's limit
+	// tarn: entry is heavier than the limit
 }
 
 func ExampleOptions_onRemove() {
