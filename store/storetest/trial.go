@@ -229,7 +229,7 @@ func (x *trial) same(what string, got, want entry) error {
 		return wrong("%s: Expires is %d, want %d", what, got.Expires, want.Expires)
 	}
 	if stale := want.Fresh.Passed(now); got.Stale != stale && (x.fake || !x.near(now, now, want.Fresh)) {
-		return wrong("%s: Stale is %v %v after Fresh", what, got.Stale, now.Sub(want.Fresh))
+		return wrong("%s: Stale is %v, with Fresh %v away", what, got.Stale, want.Fresh.Sub(now))
 	}
 	return nil
 }
