@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -56,11 +57,26 @@ func (r *userRepo) Remove(_ context.Context, id int64) error {
 	return nil
 }
 
-func (r *userRepo) Rename(_ context.Context, id int64, name string) error {
+// Rename renames users in one transaction.
+func (r *userRepo) Rename(_ context.Context, names map[int64]string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.table[id] = User{id, name}
+	for id, name := range names {
+		r.table[id] = User{id, name}
+	}
 	return nil
+}
+
+func (r *userRepo) FindMany(_ context.Context, ids []int64) (map[int64]User, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := make(map[int64]User)
+	for _, id := range ids {
+		if u, ok := r.table[id]; ok {
+			found[id] = u
+		}
+	}
+	return found, nil
 }
 
 var (
@@ -93,7 +109,7 @@ func ExampleLookAside_readme() {
 	fmt.Println(ada.Name, err)
 
 	err = users.Update(ctx, []int64{1, 2}, func(ctx context.Context) error { // any transaction, many keys
-		return errors.Join(repo.Rename(ctx, 1, "Ada L."), repo.Rename(ctx, 2, "Grace H."))
+		return repo.Rename(ctx, map[int64]string{1: "Ada L.", 2: "Grace H."})
 	})
 	fmt.Println(err)
 	// Output:
@@ -138,9 +154,84 @@ func ExampleWriteBack_readme() {
 	err = users.Set(ctx, 5, User{5, "Radia"}) // readable at once; the repository within a second, in batches
 	fmt.Println(err)
 
-	err = users.Close(ctx) // writes what is pending, and says what it could not write
-	fmt.Println(err)
+	stop, cancel := context.WithTimeout(context.Background(), 10*time.Second) // not the context of what just ended
+	defer cancel()
+	if err := users.Close(stop); err != nil { // writes what is pending
+		for op := range users.Pending() { // what it could not write
+			fmt.Println("unwritten:", op.Key)
+		}
+	}
 	// Output:
 	// <nil>
+}
+
+func Example_readmeBatch() {
+	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
+	users := strategies.ReadThrough(mem, find)
+
+	many, err := tarn.GetMany(ctx, users, []int64{1, 2, 404}) // one FindMany for all that are not cached
+	fmt.Println(len(many), err)
+	// Output:
+	// 2 <nil>
+}
+
+func Example_readmePolicies() {
+	users := strategies.LookAside(mem, strategies.WithTTL(ttl.Policy{Fresh: time.Hour}))
+
+	err := users.SetFor(ctx, 1, User{1, "Ada"}, ttl.Policy{Fresh: time.Minute}) // a life for this value
+	fmt.Println(err)
+
+	found := strategies.ReadThrough(mem, tarn.LoadEntryFunc(
+		func(ctx context.Context, id int64) (User, *ttl.Policy, error) { // a life that the loader chooses
+			u, err := repo.Find(ctx, id)
+			return u, &ttl.Policy{Fresh: time.Duration(id) * time.Minute}, err
+		}, sql.ErrNoRows))
+	u, err := found.Get(ctx, 2)
+	fmt.Println(u.ID, err)
+	// Output:
 	// <nil>
+	// 2 <nil>
+}
+
+func Example_readmeObserver() {
+	var hits, misses atomic.Int64
+	count := strategies.WithObserver(tarn.ObserverFunc(func(_ context.Context, e tarn.Event) {
+		switch e.Kind {
+		case tarn.EventHit:
+			hits.Add(int64(e.N))
+		case tarn.EventMiss:
+			misses.Add(int64(e.N))
+		}
+	}))
+	users := strategies.ReadThrough(memory.New(memory.Options[int64, User]{MaxEntries: 10}),
+		tarn.LoadFunc(repo.Find, sql.ErrNoRows), count) // and to the write strategy too, for its writes
+
+	_, _ = users.Get(ctx, 2)
+	_, _ = users.Get(ctx, 2)
+	fmt.Println(hits.Load(), misses.Load())
+	// Output:
+	// 1 1
+}
+
+func Example_readmeDeadLetter() {
+	save := tarn.WriteValueFuncs(func(context.Context, User) error {
+		return tarn.Permanent(errors.New("name is taken")) // trying again will not mend it
+	}, repo.Remove)
+	users, err := strategies.WriteBack(strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find, sql.ErrNoRows)), save,
+		strategies.WriteBackConfig[int64, User]{
+			MaxAttempts: 10,
+			DeadLetter: func(_ context.Context, letter strategies.DeadLetter[int64, User]) {
+				fmt.Println("given up:", letter.Op.Value.Name, letter.Err)
+			},
+		})
+	if err != nil {
+		panic(err)
+	}
+
+	err = users.Set(ctx, 6, User{6, "Ada"})
+	fmt.Println(err, users.Flush(ctx))
+	_ = users.Close(ctx)
+	// Output:
+	// given up: Ada name is taken
+	// <nil> <nil>
 }
