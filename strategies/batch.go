@@ -202,19 +202,19 @@ func (r *reader[K, V]) boardBatch(
 	ctx context.Context, keys []K, which []int, loader tarn.Loader[K, V],
 ) []*flight[K, V] {
 	seats := make([]*flight[K, V], len(which))
-	together := r.newLoad(ctx, loader)
+	w := r.wish(ctx, loader)
+	together := r.newLoad(&w)
 	var asked []int
-	n := nestOf(ctx)
 	for i, at := range which {
 		key := keys[at]
 		switch {
-		case n != nil && n.within(r, key):
+		case w.parent.within(r, key):
 		case key != key:
-			seats[i] = r.newLoad(ctx, loader).flight(key)
+			seats[i] = r.newLoad(&w).flight(key)
 			seats[i].load.start()
 		default:
 			var how boarding
-			seats[i], how = r.flights.board(key, r.maker(ctx, loader, together, key))
+			seats[i], how = r.flights.board(key, r.maker(&w, together, key))
 			if how == asking {
 				asked = append(asked, i)
 			}
@@ -222,7 +222,7 @@ func (r *reader[K, V]) boardBatch(
 	}
 	together.depart() // before the store is asked, which may stall: others wait for these flights by now
 	if len(asked) > 0 {
-		r.ask(ctx, seats, asked, loader)
+		r.ask(ctx, seats, asked, &w)
 	}
 	return seats
 }
@@ -236,10 +236,10 @@ func (l *load[K, V]) depart() {
 
 // maker makes the flight of one key: as part of the load together if it takes off at once, as a load of its own if
 // it waits for another to land.
-func (r *reader[K, V]) maker(ctx context.Context, loader tarn.Loader[K, V], together *load[K, V], key K) maker[K, V] {
+func (r *reader[K, V]) maker(w *wish[K, V], together *load[K, V], key K) maker[K, V] {
 	return func(next bool) *flight[K, V] {
 		if next {
-			return r.newLoad(ctx, loader).flight(key)
+			return r.newLoad(w).flight(key)
 		}
 		return together.flight(key)
 	}
@@ -247,9 +247,7 @@ func (r *reader[K, V]) maker(ctx context.Context, loader tarn.Loader[K, V], toge
 
 // ask asks the store in one call whether the leases of the flights stand that board answered asking for, and
 // replaces those flights by ones that may be shared.
-func (r *reader[K, V]) ask(
-	ctx context.Context, seats []*flight[K, V], asked []int, loader tarn.Loader[K, V],
-) {
+func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []int, w *wish[K, V]) {
 	keys := make([]K, len(asked))
 	tokens := make([]tarn.Token, len(asked))
 	for n, i := range asked {
@@ -260,9 +258,9 @@ func (r *reader[K, V]) ask(
 		r.storeFailed(ctx, err, keys...)
 		clear(stands)
 	}
-	together := r.newLoad(ctx, loader)
+	together := r.newLoad(w)
 	for n, i := range asked {
-		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], r.maker(ctx, loader, together, keys[n]))
+		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], r.maker(w, together, keys[n]))
 	}
 	together.depart()
 }

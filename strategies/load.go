@@ -59,16 +59,29 @@ func room[T any](solo *[1]T, load, n int) []T {
 	return make([]T, n)
 }
 
-// newLoad returns a load that can make flights and then be started. ctx is its first caller's.
-func (r *reader[K, V]) newLoad(ctx context.Context, loader tarn.Loader[K, V]) *load[K, V] {
-	l := &load[K, V]{reader: r, loader: loader}
-	l.many, _ = tarn.As[tarn.BatchLoader[K, V]](loader)
-	l.nest.parent = nestOf(ctx)
-	detached := context.WithoutCancel(ctx)
+// wish is what a caller wants loaded with. It is made before any lock is taken, for it asks the application's
+// context and loader.
+type wish[K comparable, V any] struct {
+	ctx    context.Context // of the load: without the caller's deadline and cancellation
+	parent *nest
+	loader tarn.Loader[K, V]
+	many   tarn.BatchLoader[K, V] // nil: one key at a time
+}
+
+func (r *reader[K, V]) wish(ctx context.Context, loader tarn.Loader[K, V]) wish[K, V] {
+	w := wish[K, V]{ctx: context.WithoutCancel(ctx), parent: nestOf(ctx), loader: loader}
+	w.many, _ = tarn.As[tarn.BatchLoader[K, V]](loader)
 	if r.config.loadContext != nil {
-		detached = context.WithoutCancel(r.config.loadContext(detached))
+		w.ctx = context.WithoutCancel(r.config.loadContext(w.ctx))
 	}
-	l.ctx = context.WithValue(detached, nestKey{}, &l.nest)
+	return w
+}
+
+// newLoad returns a load that can make flights and then be started. The wish is its first caller's.
+func (r *reader[K, V]) newLoad(w *wish[K, V]) *load[K, V] {
+	l := &load[K, V]{reader: r, loader: w.loader, many: w.many}
+	l.nest.parent = w.parent
+	l.ctx = context.WithValue(w.ctx, nestKey{}, &l.nest)
 	l.flights = l.one.flights[:0]
 	return l
 }

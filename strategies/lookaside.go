@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tarncache/tarn"
@@ -11,8 +12,9 @@ import (
 // LookAsideCache is a cache that the application fills. Make one with [LookAside].
 type LookAsideCache[K comparable, V any] struct {
 	reader *reader[K, V]
-	adder  tarn.Adder[K, V]   // nil: the store has none
-	touch  tarn.Toucher[K, V] // nil: the store has none
+	adder  tarn.Adder[K, V]    // nil: the store has none
+	touch  tarn.Toucher[K, V]  // nil: the store has none
+	change tarn.Computer[K, V] // nil: the store has none
 }
 
 // LookAside returns a Cache that the application fills: it asks the cache, on a miss reads its source, and stores
@@ -32,6 +34,7 @@ func LookAside[K comparable, V any](store tarn.Store[K, V], opts ...ReadOption) 
 	c := &LookAsideCache[K, V]{reader: newReader("LookAside", store, opts)}
 	c.adder, _ = tarn.As[tarn.Adder[K, V]](c.reader.store)
 	c.touch, _ = tarn.As[tarn.Toucher[K, V]](c.reader.store)
+	c.change, _ = tarn.As[tarn.Computer[K, V]](c.reader.store)
 	return c
 }
 
@@ -67,14 +70,37 @@ func (c *LookAsideCache[K, V]) Add(ctx context.Context, key K, value V) (bool, e
 	return c.adder.Add(ctx, key, c.reader.positive(value, c.reader.config.policy))
 }
 
-// Touch gives what is stored under key a new life, as if it were set now, and reports whether there was anything. If
-// the store cannot, the error is [errors.ErrUnsupported].
+// Touch gives what is stored under key a new life, as if it were set now, and reports whether there was anything. On a
+// store that is no [tarn.Computer] it moves the end alone, with a value's life for a remembered absence too. If the
+// store is no [tarn.Toucher] either, the error is [errors.ErrUnsupported].
 func (c *LookAsideCache[K, V]) Touch(ctx context.Context, key K) (bool, error) {
-	if err := c.reader.writable(ctx, "touch", c.touch != nil); err != nil {
+	if err := c.reader.writable(ctx, "touch", c.touch != nil || c.change != nil); err != nil {
 		return false, err
 	}
-	var none V
-	return c.touch.Touch(ctx, key, c.reader.positive(none, c.reader.config.policy).Expires)
+	if c.change == nil {
+		var none V
+		return c.touch.Touch(ctx, key, c.reader.positive(none, c.reader.config.policy).Expires)
+	}
+	_, touched, err := c.change.Compute(ctx, key, c.renew)
+	if errors.Is(err, tarn.ErrHeld) {
+		return false, nil
+	}
+	return touched, err
+}
+
+// renew gives an entry the deadlines of one that is set now. An absence that would not be remembered stays as it is.
+func (c *LookAsideCache[K, V]) renew(old tarn.Entry[V], found bool) (tarn.Entry[V], tarn.ComputeOp) {
+	policy := c.reader.config.policy
+	switch {
+	case !found:
+		return old, tarn.ComputeKeep
+	case !old.Negative:
+		return c.reader.positive(old.Value, policy), tarn.ComputeStore
+	}
+	if e, ok := c.reader.negative(policy); ok {
+		return e, tarn.ComputeStore
+	}
+	return old, tarn.ComputeKeep
 }
 
 // Delete removes key from the cache. Call it after the source was written by other means than Update. No Fetch that

@@ -145,9 +145,7 @@ func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V]
 	r.note(ctx, kind, key)
 	p := r.config.policy
 	if p.Sliding > 0 && !e.Negative && ctx.Err() == nil {
-		if _, err := r.toucher.Touch(ctx, key, p.Slide(r.clock.Now(), e.Fresh)); err != nil {
-			r.storeFailed(ctx, err, key)
-		}
+		r.slide(ctx, key, e)
 	}
 	if p.EarlyRefresh > 0 && loader != nil && !e.Negative {
 		end := e.Fresh
@@ -157,6 +155,17 @@ func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V]
 		if p.Refresh(r.clock.Now(), end, r.cost.load(), rand.Float64()) {
 			r.refresh(ctx, key, loader, true)
 		}
+	}
+}
+
+// slide prolongs the life of an entry that was used. It shortens none, such as one that SetFor gave.
+func (r *reader[K, V]) slide(ctx context.Context, key K, e tarn.Entry[V]) {
+	expires := r.config.policy.Slide(r.clock.Now(), e.Fresh)
+	if e.Expires == 0 || expires <= e.Expires {
+		return
+	}
+	if _, err := r.toucher.Touch(ctx, key, expires); err != nil {
+		r.storeFailed(ctx, err, key)
 	}
 }
 
@@ -176,11 +185,11 @@ func (r *reader[K, V]) load(ctx context.Context, key K, loader tarn.Loader[K, V]
 
 // board finds a flight for one key, and starts it if it is new.
 func (r *reader[K, V]) board(ctx context.Context, key K, loader tarn.Loader[K, V]) (*flight[K, V], error) {
-	n := nestOf(ctx)
-	if n != nil && n.within(r, key) {
+	w := r.wish(ctx, loader)
+	if w.parent.within(r, key) {
 		return nil, tarn.ErrRecursive
 	}
-	newFlight := func(bool) *flight[K, V] { return r.newLoad(ctx, loader).flight(key) }
+	newFlight := func(bool) *flight[K, V] { return r.newLoad(&w).flight(key) }
 	if key != key {
 		f := newFlight(false) // a key that equals nothing, itself included, can be shared with nobody
 		f.load.start()
@@ -213,8 +222,10 @@ func (r *reader[K, V]) refresh(ctx context.Context, key K, loader tarn.Loader[K,
 	if ctx.Err() != nil || r.refreshing.Load() >= maxRefreshes || nestOf(ctx).within(r, key) {
 		return
 	}
+	w := r.wish(ctx, loader)
+	w.parent = nil // no loader waits for it
 	f := r.flights.boardEmpty(key, func(bool) *flight[K, V] {
-		l := r.newLoad(ctx, loader)
+		l := r.newLoad(&w)
 		l.early, l.background = early, true
 		return l.flight(key)
 	})
@@ -256,6 +267,9 @@ func (r *reader[K, V]) positive(value V, policy ttl.Policy) tarn.Entry[V] {
 	e := tarn.Entry[V]{Value: value}
 	if policy.Fresh != 0 || policy.Sliding != 0 {
 		e.Fresh, e.Expires = policy.Deadlines(r.clock.Now(), random(policy))
+	}
+	if policy.Sliding == 0 && e.Fresh == 0 && r.config.policy.Sliding > 0 {
+		e.Fresh = e.Expires // use does not prolong a life that does not slide
 	}
 	return e
 }

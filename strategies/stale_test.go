@@ -290,6 +290,7 @@ func TestSlidingWhenTouchFails(t *testing.T) {
 			strategies.WithTTL(ttl.Policy{Sliding: time.Minute}), strategies.WithObserver(seen))
 		hasValue(t, 1, <-asked(t.Context(), c, "a"))
 		store.failing("touch")
+		time.Sleep(time.Second) // there is a life to prolong
 		hasValue(t, 1, <-asked(t.Context(), c, "a"), "a hit stays a hit")
 		require.Equal(t, 1, seen.count(tarn.EventStoreFailed))
 	})
