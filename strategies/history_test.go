@@ -1,6 +1,7 @@
 package strategies_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/strategies"
@@ -696,12 +698,10 @@ func TestHistoryInRealTime(t *testing.T) {
 	t.Logf("%d rounds", n)
 }
 
-// TestHistorySoak goes on for as long as TARN_SOAK says, such as 10m, with another seed each time.
-func TestHistorySoak(t *testing.T) {
-	d, err := time.ParseDuration(os.Getenv("TARN_SOAK"))
-	if err != nil {
-		t.Skip("TARN_SOAK is no duration")
-	}
+// TestSoakHistory goes on for as long as TARN_SOAK says, such as 10m, with another seed each time; without, for a second.
+func TestSoakHistory(t *testing.T) {
+	d, err := time.ParseDuration(cmp.Or(os.Getenv("TARN_SOAK"), "1s"))
+	require.NoError(t, err, "TARN_SOAK")
 	end, n := time.Now().Add(d), 0
 	rounds(false, rand.Uint64(), func(r *pastRound) bool {
 		r.ops = 1000

@@ -3,7 +3,6 @@ package strategies
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/ttl"
@@ -57,7 +56,7 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 		return nil
 	}
 	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, h.keys...)
-	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+	return maybeStale(err)
 }
 
 func (h *hold[K, V]) settle(ctx context.Context, outcomes []tarn.Outcome[V]) error {

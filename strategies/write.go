@@ -1,6 +1,7 @@
 package strategies
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,17 +161,33 @@ func (w *sourceWriter[K, V]) guarded(
 	save := func(outcomes []tarn.Outcome[V]) error {
 		inside := context.WithValue(ctx, writingKey{}, &written{parent: writingOf(ctx), writer: w, keys: keys})
 		err := write(inside, outcomes)
+		w.report(ctx, keys, err)
 		if err != nil {
-			observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWriteFailed, Err: err}, keys...)
 			return fmt.Errorf("tarn: write: %w", err)
 		}
-		observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWritten}, keys...)
 		return nil
 	}
 	if w.config.leaveCopy {
 		return save(make([]tarn.Outcome[V], len(keys)))
 	}
 	return underHold(ctx, &w.config.common, w.config.settleTimeout, w.inner, keys, save)
+}
+
+// report tells the observer what was written and what was not.
+func (w *sourceWriter[K, V]) report(ctx context.Context, keys []K, err error) {
+	if w.config.observer == nil {
+		return
+	}
+	var written, failed []K
+	for i, key := range keys {
+		if tarn.ErrAt(err, i, len(keys)) == nil {
+			written = append(written, key)
+		} else {
+			failed = append(failed, key)
+		}
+	}
+	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWritten}, written...)
+	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWriteFailed, Err: err}, failed...)
 }
 
 // underHold holds keys, runs write, and settles with the outcomes that write has set: a key of which it set none is
@@ -196,11 +213,29 @@ func underHold[K comparable, V any](
 		} else {
 			settled = forget(ctx, config, inner, keys)
 		}
-		if err == nil {
-			err = settled
-		}
+		err = unsettled(err, settled, len(keys))
 	}()
 	return write(outcomes)
+}
+
+// unsettled is the error of a write of n keys whose settle returned settled: the keys that were written have that, the
+// others their own.
+func unsettled(err, settled error, n int) error {
+	if settled == nil {
+		return err
+	}
+	if err == nil {
+		return settled
+	}
+	var ie tarn.IndexError
+	if !errors.As(err, &ie) || len(ie) != n {
+		return err
+	}
+	all := make(tarn.IndexError, n)
+	for i := range all {
+		all[i] = cmp.Or(ie[i], tarn.ErrAt(settled, i, n))
+	}
+	return all
 }
 
 // refusesWrite reports whether an error of Hold means that there is to be no write: it is not the store that failed.
@@ -215,7 +250,25 @@ func forget[K comparable, V any](ctx context.Context, config *common, inner tarn
 		return nil
 	}
 	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, keys...)
-	return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+	return maybeStale(err)
+}
+
+// maybeStale says of an error, or of each in a batch's, that the source was written and the cache could not be told.
+func maybeStale(err error) error {
+	var ie tarn.IndexError
+	if !errors.As(err, &ie) {
+		return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+	}
+	all := make(tarn.IndexError, len(ie))
+	for i, err := range ie {
+		if err != nil {
+			all[i] = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
 }
 
 // written are the keys that a writer is writing, by the context that it was given.

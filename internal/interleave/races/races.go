@@ -53,6 +53,9 @@ type Settings struct {
 
 	// Options come after those of the row.
 	Options []strategies.ReadOption
+
+	// Rows are those to run, by name. Nil: all.
+	Rows []string
 }
 
 const (
@@ -66,6 +69,9 @@ const (
 // one cache that has them: another process, or who uses the store itself.
 func Run(t *testing.T, s Settings) {
 	for _, row := range Table {
+		if s.Rows != nil && !slices.Contains(s.Rows, row.Name) {
+			continue
+		}
 		if s.alone() && (row.processes() > 1 || row.needs(0, needsStore)) {
 			continue
 		}

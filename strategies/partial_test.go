@@ -1,0 +1,62 @@
+package strategies_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/store/faulty"
+	"github.com/tarncache/tarn/strategies"
+)
+
+// Of a batch that the source took in part, what it took is acknowledged only if the cache was told: otherwise a read
+// would return to the past with nobody warned.
+func TestPartOfABatchWhenTheCacheCannotBeTold(t *testing.T) {
+	for _, row := range []struct {
+		rule string
+		ops  faulty.Op
+		late bool // the write outlasts its holds
+	}{
+		{"neither held nor deleted", faulty.Hold | faulty.Delete, false},
+		{"held for too short a time, and not settled", faulty.Settle, true},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				store := faulty.New[string, int](newMemory[string, int](t))
+				var seen events
+				src := &table{source: newSource(map[string]int{"a": 1, "b": 1})}
+				read := strategies.ReadThrough(store, src.source, strategies.WithHoldLife(time.Second))
+				c := strategies.WriteThrough(read, batchTable{src}, strategies.WithObserver(&seen))
+				hasValue(t, 1, <-asked(ctx, c, "a"))
+
+				src.on(func(_ context.Context, op tarn.Op[string, int]) error {
+					if row.late {
+						time.Sleep(2 * time.Second)
+					}
+					if op.Key == "b" {
+						return errBroken
+					}
+					return nil
+				}, nil)
+				fault := store.Inject(faulty.Fault{Kind: faulty.Fail, Ops: row.ops})
+				err := tarn.SetMany(ctx, c, map[string]int{"a": 2, "b": 2})
+				fault.Release()
+
+				var failed *tarn.BatchError[string]
+				require.ErrorAs(t, err, &failed)
+				require.Len(t, failed.Failed, 2)
+				for _, f := range failed.Failed {
+					require.Equal(t, f.Key == "a", errors.Is(f.Err, tarn.ErrMaybeStale), f.Key)
+					require.Equal(t, f.Key == "b", errors.Is(f.Err, errBroken), f.Key)
+				}
+				require.Equal(t, 1, seen.count(tarn.EventWritten), "a")
+				require.Equal(t, 1, seen.count(tarn.EventWriteFailed), "b")
+			})
+		})
+	}
+}
