@@ -14,7 +14,7 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 	if err := sameLength(len(keys), len(into)); err != nil || len(keys) == 0 {
 		return err
 	}
-	if r.hitter == nil || r.attentive.Load() {
+	if r.hitter == nil || r.attentive.Load() != 0 {
 		return r.getEntries(ctx, keys, into, loader)
 	}
 	var rest []int
@@ -43,6 +43,7 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 
 // getEntries is getMany for what the store cannot say without the whole entries.
 func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Result[V], loader tarn.Loader[K, V]) error {
+	around := r.around(keys) // asked before the store is
 	lookups := make([]tarn.Lookup[V], len(keys))
 	if err := r.lookup(ctx, keys, lookups); err != nil {
 		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
@@ -54,7 +55,10 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 		}
 		clear(lookups)
 	}
-	if r.attentive.Load() {
+	for _, i := range around {
+		lookups[i].Found = false
+	}
+	if r.attentive.Load() != 0 {
 		return r.lookMany(ctx, keys, lookups, into, loader)
 	}
 	var rest []int
@@ -69,6 +73,19 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 		r.missMany(ctx, keys, lookups, into, rest, loader)
 	}
 	return nil
+}
+
+// around returns the indexes of the keys for which the reader goes around the store.
+func (r *reader[K, V]) around(keys []K) (which []int) {
+	if !r.repairs.any.Load() {
+		return nil
+	}
+	for i, key := range keys {
+		if r.broken(key) != 0 {
+			which = append(which, i)
+		}
+	}
+	return which
 }
 
 // lookup reads the keys from the store.
@@ -257,6 +274,9 @@ func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []i
 	if err := r.leaser.Stands(ctx, keys, tokens, stands); err != nil {
 		r.storeFailed(ctx, err, keys...)
 		clear(stands)
+	}
+	for _, i := range r.around(keys) {
+		stands[i] = false
 	}
 	together := r.newLoad(w)
 	for n, i := range asked {

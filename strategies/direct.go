@@ -34,7 +34,14 @@ func (r *reader[K, V]) delete(ctx context.Context, key K) error {
 	if err := r.writable(ctx, "delete", true); err != nil {
 		return err
 	}
-	return r.store.Delete(ctx, key)
+	n := r.broken(key)
+	err := r.store.Delete(ctx, key)
+	if err != nil {
+		r.broke(err, key)
+		return err
+	}
+	r.repaired(key, n)
+	return nil
 }
 
 func (r *reader[K, V]) setMany(ctx context.Context, keys []K, values []V) error {
@@ -61,7 +68,13 @@ func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
 	if r.batch == nil {
 		return eachOf(len(keys), func(i int) error { return r.delete(ctx, keys[i]) })
 	}
-	return r.batch.DeleteMany(ctx, keys)
+	err := r.batch.DeleteMany(ctx, keys)
+	for i, key := range keys {
+		if err := tarn.ErrAt(err, i, len(keys)); err != nil {
+			r.broke(err, key)
+		}
+	}
+	return err
 }
 
 // manyReader answers many keys; see tarn.BatchCache.

@@ -34,6 +34,7 @@ type flight[K comparable, V any] struct {
 	token   tarn.Token // the lease to ask about; zero: none, so there is no proof
 	mine    bool       // token is this flight's own lease
 	old     bool       // an entry was there, too old or about to be
+	broken  uint64     // what the key was to be repaired of when the flight looked; 0: nothing
 	waiters int
 	left    bool // the last waiter has left: the load is cancelled, nobody may join
 	landed  bool

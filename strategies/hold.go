@@ -13,6 +13,7 @@ type hold[K comparable, V any] struct {
 	reader *reader[K, V]
 	keys   []K
 	tokens []tarn.Token // nil: nothing is held, by WithoutHolds
+	broken []uint64     // what the keys were to be repaired of before; nil: nothing
 	until  ttl.Time     // the earliest instant at which the store may end the hold by itself
 }
 
@@ -25,6 +26,12 @@ func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error)
 		return nil, err
 	}
 	h := &hold[K, V]{reader: r, keys: keys}
+	if r.repairs.any.Load() {
+		h.broken = make([]uint64, len(keys))
+		for i, key := range keys {
+			h.broken[i] = r.broken(key)
+		}
+	}
 	if r.config.withoutHolds {
 		return h, nil
 	}
@@ -49,12 +56,16 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	stood := h.tokens != nil && r.clock.Now() < h.until
 	err := h.settle(ctx, outcomes)
 	if err == nil {
+		for i, n := range h.broken {
+			r.repaired(h.keys[i], n)
+		}
 		return nil
 	}
 	r.storeFailed(ctx, err, h.keys...)
 	if stood && !errors.Is(err, tarn.ErrClosed) {
 		return nil
 	}
+	r.broke(err, h.keys...)
 	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, h.keys...)
 	return maybeStale(err)
 }

@@ -186,7 +186,7 @@ func (l *load[K, V]) look() []*flight[K, V] {
 	n := len(l.flights)
 	keys, leases := room(&l.one.keys, n, n), room(&l.one.leases, n, n)
 	for i, f := range l.flights {
-		keys[i] = f.key
+		keys[i], f.broken = f.key, r.broken(f.key)
 	}
 	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
@@ -195,7 +195,7 @@ func (l *load[K, V]) look() []*flight[K, V] {
 	r.flights.found(l.flights, leases)
 	left := room(&l.one.left, n, n)[:0]
 	for i, f := range l.flights {
-		if !leases[i].Found || leases[i].Entry.Stale || l.early {
+		if !leases[i].Found || leases[i].Entry.Stale || l.early || f.broken != 0 {
 			left = append(left, f)
 			continue
 		}
@@ -394,6 +394,14 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	if err := r.fill(ctx, fills); err != nil {
 		r.storeFailed(ctx, err, keysOf(fills)...)
 		return
+	}
+	for i, next := 0, fs; i < len(fills) && len(next) > 0; next = next[1:] {
+		if f := next[0]; f.key == fills[i].Key {
+			if fills[i].Stored {
+				r.repaired(f.key, f.broken)
+			}
+			i++
+		}
 	}
 	if r.config.observer == nil {
 		return

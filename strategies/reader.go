@@ -13,6 +13,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
+// Why a hit is to be looked at.
+const (
+	attentiveHits    uint32 = 1 << iota // somebody is told of it, or it prolongs a life, or begins a refresh
+	attentiveRepairs                    // there are keys to go around
+	attentiveClosed
+)
+
 // maxRefreshes bounds how many loads run in the background, for which no caller waits.
 const maxRefreshes = 256
 
@@ -28,10 +35,11 @@ type reader[K comparable, V any] struct {
 	config  readConfig
 
 	flights flights[K, V]
+	repairs repairs[K]
 	places  *semaphore.Weighted // nil: as many loads as callers want
 
 	closed     atomic.Bool
-	attentive  atomic.Bool // a plain hit is not all there is to do
+	attentive  atomic.Uint32 // why a plain hit is not all there is to do; 0: it is
 	refreshing atomic.Int64
 	cost       cost
 }
@@ -60,7 +68,9 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	if n := r.config.maxLoads; n > 0 {
 		r.places = semaphore.NewWeighted(int64(n))
 	}
-	r.attentive.Store(r.config.observer != nil || p.Sliding > 0 || p.EarlyRefresh > 0)
+	if r.config.observer != nil || p.Sliding > 0 || p.EarlyRefresh > 0 {
+		r.attentive.Store(attentiveHits)
+	}
 	r.flights.slots = make(map[K]*slot[K, V])
 	r.flights.loads = make(map[*load[K, V]]struct{})
 	return r
@@ -68,7 +78,7 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 
 // get returns the value of key from the store, or else, if there is a loader, from the source.
 func (r *reader[K, V]) get(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
-	if r.hitter != nil && !r.attentive.Load() {
+	if r.hitter != nil && r.attentive.Load() == 0 {
 		if v, ok := r.hitter.Hit(key); ok {
 			return v, nil
 		}
@@ -78,8 +88,11 @@ func (r *reader[K, V]) get(ctx context.Context, key K, loader tarn.Loader[K, V])
 
 // getEntry is get for whatever the store cannot say without the whole entry.
 func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+	if r.broken(key) != 0 { // asked before the store is: what it had may be repaired meanwhile
+		return r.look(ctx, key, loader, tarn.Entry[V]{}, false, nil)
+	}
 	e, found, err := r.store.Get(ctx, key)
-	if found && !e.Stale && !r.attentive.Load() {
+	if found && !e.Stale && r.attentive.Load() == 0 {
 		return answer(e)
 	}
 	return r.look(ctx, key, loader, e, found, err)
@@ -211,6 +224,9 @@ func (r *reader[K, V]) board(ctx context.Context, key K, loader tarn.Loader[K, V
 
 // stands asks the store whether the lease of a flight still stands.
 func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error) {
+	if r.broken(f.key) != 0 {
+		return false, nil // the lease may stand only because the store could not be told
+	}
 	var into [1]bool
 	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{f.token}, into[:])
 	return into[0] && err == nil, err
@@ -326,9 +342,13 @@ func (r *reader[K, V]) storeFailed(ctx context.Context, err error, keys ...K) {
 // close ends the loads and waits for them, as long as ctx allows.
 func (r *reader[K, V]) close(ctx context.Context) error {
 	r.closed.Store(true)
-	r.attentive.Store(true)
+	r.attentive.Or(attentiveClosed)
+	repaired := r.endRepairs(ctx)
 	if err := r.flights.close(ctx); err != nil {
 		return fmt.Errorf("tarn: close: loads are still running: %w", err)
+	}
+	if !repaired {
+		return fmt.Errorf("tarn: close: %w", tarn.ErrMaybeStale)
 	}
 	return nil
 }
