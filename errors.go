@@ -24,8 +24,9 @@ var (
 	// RefuseWhenFull.
 	ErrFull = errors.New("tarn: full")
 
-	// ErrMaybeStale says that the source was written, but the cache could not be told and may answer with an older
-	// value until it expires. Writing or deleting the key again mends it.
+	// ErrMaybeStale says that the source was written, but the store could not be told and may keep an older value. The
+	// cache that returns it goes around the store for the key until it has repaired it; other caches on that store may
+	// answer with the older value until then, or until it expires. Writing or deleting the key again mends it too.
 	ErrMaybeStale = errors.New("tarn: written, but the cache may be stale")
 
 	// ErrRecursive says that a loader asked for the key it was loading, or a writer wrote the key it was writing,

@@ -119,6 +119,8 @@ func readmeProblems(readme string, examples map[string]string) []string {
 		switch language := strings.ToLower(opens[2]); {
 		case language == "go" || language == "golang":
 			problems = append(problems, compare(start, named, trimmed(lines[start:min(i, len(lines))]), examples)...)
+		case language == "":
+			problems = append(problems, fmt.Sprintf("README.md:%d: the block names no language, so nobody knows what it is", start))
 		default:
 			problems = append(problems, unused(named, start)...)
 		}
@@ -230,7 +232,8 @@ func TestReadmeRules(t *testing.T) {
 		{"a blank line after the comment does no harm", comment + "\n" + block(code), ""},
 		{"nor do spaces at a line's end", comment + block("v := 1  \nif v > 0 {\n\tfmt.Println(v) // one\n}\n\n"), ""},
 		{"nor do line ends of Windows", strings.ReplaceAll(comment+block(code), "\n", "\r\n"), ""},
-		{"other languages are free", "```sh\nmake\n```\n\n```\nGET key\n```\n", ""},
+		{"other languages are free", "```sh\nmake\n```\n\n```text\nGET key\n```\n", ""},
+		{"a block of no language", "```\nimport \"x\"\n```\n", "README.md:1: the block names no language"},
 		{"a ```go inside another block is no code", "````text\n```go\nx\n```\n````\n", ""},
 		{"unordered output is dropped too", "<!-- example: p.ExampleNew_unordered -->\n" +
 			block("fmt.Println(\"Output: 1\")\n\n// A comment before it stays.\n"), ""},
