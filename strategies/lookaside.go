@@ -134,6 +134,9 @@ func (c *LookAsideCache[K, V]) FetchMany(ctx context.Context, keys []K, loader t
 // the keys, whether write failed or not. Update returns the error of write as it is. If write succeeded, but the cache
 // could not be told, it returns [tarn.ErrMaybeStale].
 //
+// Updates of one key do not queue. More than a store keeps apart at a time (1024 in memory) are refused with
+// [tarn.ErrTooManyHolds]. The cache is told within 5 seconds, also if ctx has ended.
+//
 // A key that gets its id from the database cannot be named before: create it, then Delete the key, which clears a
 // remembered absence.
 func (c *LookAsideCache[K, V]) Update(ctx context.Context, keys []K, write func(ctx context.Context) error) error {

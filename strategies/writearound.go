@@ -16,9 +16,13 @@ type WriteAroundCache[K comparable, V any] struct {
 // WriteAround returns a Cache that reads as inner does and writes to the source alone: the cached copy is dropped,
 // never updated. Choose it when what is written is seldom read soon, so that writes do not push out what is.
 //
+// Writes of one key do not queue: the source decides which is the last. More than a store keeps apart at a time (1024 in
+// memory) are refused with [tarn.ErrTooManyHolds].
+//
 // With [WithCopyLeft] the cached copy stays.
 //
-// It panics if inner or writer is nil. Close closes inner.
+// It panics if inner or writer is nil. A writer that writes a key through the cache that is writing it gets
+// [tarn.ErrRecursive]. Close closes inner, if that can be closed.
 func WriteAround[K comparable, V any](
 	inner tarn.Guarded[K, V], writer tarn.Writer[K, V], opts ...WriteOption,
 ) *WriteAroundCache[K, V] {

@@ -27,7 +27,7 @@ type WriteThroughCache[K comparable, V any] struct {
 //
 // It panics if inner or writer is nil. A writer that writes a key through the cache that is writing it gets
 // [tarn.ErrRecursive]; writers that write further keys through it, in different orders, wait for each other until
-// their contexts end. Close closes inner.
+// their contexts end. Close closes inner, if that can be closed.
 func WriteThrough[K comparable, V any](
 	inner tarn.Guarded[K, V], writer tarn.Writer[K, V], opts ...WriteOption,
 ) *WriteThroughCache[K, V] {
