@@ -16,12 +16,12 @@ type ReadThroughCache[K comparable, V any] struct {
 // keeps what the loader found. Choose it when all reads of a key go to one source; put a write strategy around it
 // when the application also writes.
 //
-// Callers that miss a key at the same time share one load, unless a write came between them, so that the later one would
-// be given too old a value: then it waits for the next load. A load runs on a goroutine of its own, and on a context that keeps the values of its first caller's but
-// neither deadline nor cancellation; see [WithLoadTimeout] and [WithLoadContext]. Each caller leaves when its own
-// context ends, and the last to leave cancels the load. A loader that panics or calls runtime.Goexit gives its
-// callers a [*tarn.PanicError]; one that asks for its own key through this cache gets [tarn.ErrRecursive]; one that
-// returns a value together with an error has failed.
+// Callers that miss a key at the same time share one load, unless a write came between them, so that the later one
+// would be given too old a value: then it waits for the next load. A load runs on a goroutine of its own, and on a
+// context that keeps the values of its first caller's but neither deadline nor cancellation; see [WithLoadTimeout]
+// and [WithLoadContext]. Each caller leaves when its own context ends, and the last to leave cancels the load. A
+// loader that panics or calls runtime.Goexit gives its callers a [*tarn.PanicError]; one that asks for its own key
+// through this cache gets [tarn.ErrRecursive]; one that returns a value together with an error has failed.
 //
 // A loader that is a [tarn.BatchLoader] loads the misses of a batch with one call; one that is a
 // [tarn.EntryLoader] chooses Fresh, Negative and Jitter of each value's policy.
@@ -60,8 +60,8 @@ func (c *ReadThroughCache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.reader.delete(ctx, key)
 }
 
-// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map. Keys that are being loaded already are waited for, not loaded
-// again.
+// GetMany is Get for many keys; see [tarn.BatchCache]. Applications call [tarn.GetMany], which returns a map. Keys
+// that are being loaded already are waited for, not loaded again.
 func (c *ReadThroughCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	return c.reader.getMany(ctx, keys, into, c.loader)
 }

@@ -140,8 +140,8 @@ func (c *WriteBackCache[K, V]) answer(ctx context.Context, key K, value V, delet
 	return value, err
 }
 
-// GetMany is Get for many keys; applications call [tarn.GetMany], which returns a map. Those that are not pending are read from the inner cache in one call if it is a
-// [tarn.BatchCache], and one after the other otherwise.
+// GetMany is Get for many keys; applications call [tarn.GetMany], which returns a map. Those that are not pending are
+// read from the inner cache in one call if it is a [tarn.BatchCache], and one after the other otherwise.
 func (c *WriteBackCache[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Result[V]) error {
 	if err := sameLength(len(keys), len(into)); err != nil {
 		return err

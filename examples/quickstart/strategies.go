@@ -74,7 +74,8 @@ func readThrough(repo *source, mem tarn.Store[int64, Product], watch strategies.
 		read: products.Get,
 		write: func(ctx context.Context, p Product) error {
 			err := repo.Save(ctx, p)
-			return errors.Join(err, products.Delete(ctx, p.ID)) // even if Save failed: the row may have changed
+			// Also if Save failed, for the row may have changed all the same, and if ctx has ended meanwhile.
+			return errors.Join(err, products.Delete(context.WithoutCancel(ctx), p.ID))
 		},
 		close: products.Close,
 	}, nil

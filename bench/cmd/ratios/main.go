@@ -49,7 +49,8 @@ func targets() []target {
 				target{"WriteThrough hit / store's Get" + of, "ns/op", hit("writethrough"), hit("store"), false, 2},
 				target{"WriteAround hit / store's Get" + of, "ns/op", hit("writearound"), hit("store"), false, none},
 				target{"WriteBack hit, not pending / store's Get" + of, "ns/op", hit("writeback"), hit("store"), false, none},
-				target{"WriteBack hit, pending / store's Get" + of, "ns/op", hit("writeback-pending"), hit("store"), false, none},
+				target{"WriteBack hit, pending / store's Get" + of, "ns/op",
+					hit("writeback-pending"), hit("store"), false, none},
 			)
 		}
 	}
@@ -57,14 +58,16 @@ func targets() []target {
 		miss := func(via string) string { return "Miss/callers=" + callers + "/via=" + via }
 		ts = append(ts,
 			target{"miss by hand - bare loader, ns (" + callers + ")", "ns/op", miss("byhand"), miss("loader"), true, none},
-			target{"miss, ReadThrough - bare loader, ns (" + callers + ")", "ns/op", miss("readthrough"), miss("loader"), true, none},
+			target{"miss, ReadThrough - bare loader, ns (" + callers + ")", "ns/op",
+				miss("readthrough"), miss("loader"), true, none},
 		)
 	}
 	for _, life := range []string{"none", "5m"} {
 		many := func(via string) string { return "GetMany/life=" + life + "/via=" + via }
 		ts = append(ts,
 			target{"Get, ns/key (life " + life + ")", "ns/key", many("get"), "", false, none},
-			target{"GetMany of 100 into a slice / Get, per key (life " + life + ")", "ns/key", many("batch"), many("get"), false, none},
+			target{"GetMany of 100 into a slice / Get, per key (life " + life + ")", "ns/key",
+				many("batch"), many("get"), false, none},
 			target{"tarn.GetMany of 100 / Get, per key (life " + life + ")", "ns/key", many("map"), many("get"), false, none},
 		)
 	}
@@ -74,7 +77,8 @@ func targets() []target {
 			target{via + " on SQLite, statements/write", "stmts/write", "Write/via=" + via, "", false, none},
 		)
 	}
-	return append(ts, target{"writeback / writethrough on SQLite", "writes/s", "Write/via=writeback", "Write/via=writethrough", false, none})
+	return append(ts, target{"writeback / writethrough on SQLite", "writes/s",
+		"Write/via=writeback", "Write/via=writethrough", false, none})
 }
 
 // groups are what a round runs. Cheap calls run for less time than the system lets a busy machine's others wait.
