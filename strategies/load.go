@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -235,16 +236,33 @@ func (l *load[K, V]) loadEach(fs []*flight[K, V]) {
 		return
 	}
 	var all sync.WaitGroup
+	all.Add(len(fs))
+	begun := make([]atomic.Bool, len(fs))
+	begin := func(i int, leave func()) bool {
+		if !begun[i].CompareAndSwap(false, true) {
+			return false
+		}
+		go func() {
+			defer all.Done()
+			defer leave()
+			defer func() { l.rescue(recover()) }()
+			l.withPlace(fs[i:i+1], func() { l.loadOne(fs[i : i+1]) })
+		}()
+		return true
+	}
+	// What a loader waits for begins at once, outside the room: those in the room may be waiting for it.
+	for i, f := range fs {
+		f.nest.queue(func() { begin(i, func() {}) })
+	}
 	room := make(chan struct{}, loadsAtOnce)
 	for i := range fs {
+		if begun[i].Load() {
+			continue
+		}
 		room <- struct{}{}
-		all.Go(func() {
-			defer func() {
-				l.rescue(recover())
-				<-room
-			}()
-			l.withPlace(fs[i:i+1], func() { l.loadOne(fs[i : i+1]) })
-		})
+		if !begin(i, func() { <-room }) {
+			<-room
+		}
 	}
 	all.Wait()
 }

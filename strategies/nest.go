@@ -17,7 +17,7 @@ type nest struct {
 	waits []*nest // what the loader waits for now; protected by mu, as all below
 	after *nest   // what has to end before this one begins; nil: nothing
 	urged bool    // a loader waits for it, so it is to wait for no place among the loads
-	hurry func()  // ends such a wait; nil: there is none
+	hurry func()  // has it begin although it is not its turn; nil: it does not wait for its turn
 }
 
 // nesting is what a nest needs to know of what is loaded, of any type.
@@ -112,8 +112,8 @@ func (n *nest) reaches(o *nest, seen map[*nest]bool) bool {
 	return false
 }
 
-// urge has n, and what n begins after, wait for no place: a loader waits for them that may have the place they wait
-// for.
+// urge has n, and what n begins after, wait for no place and no turn: a loader waits for them that may have the place
+// they wait for.
 func (n *nest) urge() {
 	for n != nil {
 		n.mu.Lock()
@@ -124,6 +124,17 @@ func (n *nest) urge() {
 			hurry()
 		}
 		n = after
+	}
+}
+
+// queue has begin called once a loader waits for n, or at once if one does already.
+func (n *nest) queue(begin func()) {
+	n.mu.Lock()
+	n.hurry = begin
+	urged := n.urged
+	n.mu.Unlock()
+	if urged {
+		begin()
 	}
 }
 

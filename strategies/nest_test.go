@@ -211,6 +211,53 @@ func TestNestedLoads(t *testing.T) {
 	})
 }
 
+// What is loaded at once of one batch is bounded, and the key that all of those ask for is beyond the bound.
+func TestBatchWhoseLoadersWaitForItsLastKey(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		keys, rows := numbered(17)
+		last := keys[16]
+		var c *strategies.ReadThroughCache[string, int]
+		c = strategies.ReadThrough(store, tarn.LoadFunc(func(ctx context.Context, key string) (int, error) {
+			time.Sleep(time.Second)
+			if key != last {
+				if _, err := c.Get(ctx, last); err != nil {
+					return 0, err
+				}
+			}
+			return rows[key], nil
+		}))
+		start := time.Now()
+		found, err := tarn.GetMany(t.Context(), c, keys)
+		require.NoError(t, err)
+		require.Equal(t, rows, found)
+		require.Equal(t, 2*time.Second, time.Since(start))
+	})
+}
+
+// The same through the bound on loads: who asks for the last key has the place that the others of its batch wait for.
+func TestPlaceThatABatchWaitsFor(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		keys, rows := numbered(17)
+		var c *strategies.ReadThroughCache[string, int]
+		c = strategies.ReadThrough(store, tarn.LoadFunc(func(ctx context.Context, key string) (int, error) {
+			time.Sleep(time.Second)
+			if key == "child" {
+				return c.Get(ctx, keys[16])
+			}
+			return rows[key], nil
+		}), strategies.WithMaxLoads(1))
+		start := time.Now()
+		child := asked(t.Context(), c, "child") // has the place
+		synctest.Wait()
+		found, err := tarn.GetMany(t.Context(), c, keys)
+		require.NoError(t, err)
+		require.Equal(t, rows, found)
+		r := <-child
+		hasValue(t, 16, r)
+		require.Equal(t, 2*time.Second, r.at.Sub(start))
+	})
+}
+
 func TestBoundOnLoads(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 		rows := map[string]int{}
