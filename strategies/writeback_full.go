@@ -102,10 +102,8 @@ func (c *WriteBackCache[K, V]) writeThrough(ctx context.Context, op tarn.Op[K, V
 
 // writeClaimed writes an operation whose key the caller has claimed.
 func (c *WriteBackCache[K, V]) writeClaimed(ctx context.Context, p *pendingKey[K, V], op tarn.Op[K, V]) error {
-	ops := []tarn.Op[K, V]{op}
-	a := c.attempt(ctx, ops)
+	a := c.attemptClaimed(ctx, p, op)
 	err := a.errs[0]
-	c.table.release(p, op.Seq, err == nil)
 	if errors.Is(err, errUntried) {
 		return ctx.Err()
 	}
@@ -118,6 +116,15 @@ func (c *WriteBackCache[K, V]) writeClaimed(ctx context.Context, p *pendingKey[K
 		return fmt.Errorf("strategies: write-back: write through: %w", a.stale)
 	}
 	return nil
+}
+
+// attemptClaimed attempts to write an operation, and ends the claim however it goes: a claim that stayed would keep
+// everybody from the key.
+func (c *WriteBackCache[K, V]) attemptClaimed(
+	ctx context.Context, p *pendingKey[K, V], op tarn.Op[K, V],
+) (a *attempt[K, V]) {
+	defer func() { c.table.release(p, op.Seq, a != nil && a.errs[0] == nil) }()
+	return c.attempt(ctx, []tarn.Op[K, V]{op})
 }
 
 // writeUncached writes a key that no table can hold.

@@ -268,3 +268,22 @@ func TestWriteBackWriteThroughLeaves(t *testing.T) {
 		require.Equal(t, map[string]int{"a": 1}, r.source.rows())
 	})
 }
+
+// brokenContext panics where it is asked for its deadline.
+type brokenContext struct{ context.Context }
+
+func (brokenContext) Deadline() (time.Time, bool) { panic("context") }
+
+// A write-through that panics in its caller leaves the key to others, and Close does not wait for it.
+func TestWriteBackWriteThroughThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MaxPendingBytes: 1, WhenFull: strategies.WriteThroughWhenFull,
+			Size: func(string, int) int64 { return 2 }}, (*ledger).batched)
+		require.PanicsWithValue(t, "context", func() { _ = r.Set(brokenContext{r.ctx}, "a", 1) })
+		short, cancel := context.WithTimeout(r.ctx, time.Second)
+		defer cancel()
+		require.NoError(t, r.Set(short, "a", 2))
+		require.NoError(t, r.Close(short))
+		require.Equal(t, map[string]int{"a": 2}, r.source.rows())
+	})
+}
