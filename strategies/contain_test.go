@@ -137,6 +137,36 @@ func TestStoreAndObserverAreContained(t *testing.T) {
 	}
 }
 
+// Of a batch that is loaded key by key the store's panic concerns the one key that it was given.
+func TestStorePanicsOnOneKeyOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newTamper(t)
+		src := newSource(map[string]int{"fast": 1, "slow": 2})
+		src.set(func(_ context.Context, key string) error {
+			if key == "slow" {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}, nil)
+		c := strategies.ReadThrough(store, src)
+		first := true
+		store.on(func(_ context.Context, op string) error {
+			if op == "fill" && first {
+				first = false
+				panic("boom")
+			}
+			return nil
+		})
+		into := getMany(t, t.Context(), c, "slow", "fast")
+		var p *tarn.PanicError
+		require.ErrorAs(t, into[1].Err, &p)
+		require.Equal(t, tarn.Result[int]{Value: 2}, into[0])
+		hasValue(t, 2, <-asked(t.Context(), c, "slow"))
+		require.Equal(t, 2, src.loaded(), "one load of each key")
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
 // A caller asks the store about a running load's lease on its own goroutine. If the store panics there or stalls, the
 // other keys of that caller's batch are nobody's loss.
 func TestStoreFaultWhileBoarding(t *testing.T) {

@@ -110,7 +110,7 @@ func (l *load[K, V]) flight(key K) *flight[K, V] {
 // start runs the load. Flights are complete.
 func (l *load[K, V]) start() {
 	if err := l.reader.flights.begin(l); err != nil {
-		l.fail(err)
+		l.fail(l.flights, err)
 		l.unburden()
 		return
 	}
@@ -120,8 +120,8 @@ func (l *load[K, V]) start() {
 func (l *load[K, V]) run() {
 	limit := time.AfterFunc(l.reader.config.loadTimeout, l.expire)
 	defer func() {
-		l.rescue(recover())
-		l.fail(&tarn.PanicError{}) // all have landed, unless a function called Goexit
+		l.rescue(l.flights, recover())
+		l.fail(l.flights, &tarn.PanicError{}) // all have landed, unless a function called Goexit
 		limit.Stop()
 		l.cancel()
 		for _, f := range l.flights {
@@ -149,22 +149,22 @@ func (l *load[K, V]) unburden() {
 }
 
 // rescue is for panics of the store or the observer, which no caller could see: those who wait are told.
-func (l *load[K, V]) rescue(v any) {
+func (l *load[K, V]) rescue(fs []*flight[K, V], v any) {
 	if v == nil {
 		return
 	}
-	l.fail(&tarn.PanicError{Value: v, Stack: debug.Stack()})
+	l.fail(fs, &tarn.PanicError{Value: v, Stack: debug.Stack()})
 }
 
 // expire gives up on a load that is above its time limit, so that a loader that ignores its context, or a store that
 // stalls, hangs nobody. The loader may still run then, beside the next load of its key. Its context ends by its own
 // deadline: cancelled here, a loader that obeys could not tell why. Leases end by themselves about now.
-func (l *load[K, V]) expire() { l.fail(tarn.ErrLoadTimeout) }
+func (l *load[K, V]) expire() { l.fail(l.flights, tarn.ErrLoadTimeout) }
 
-// fail lands all flights that have not landed with err.
-func (l *load[K, V]) fail(err error) {
+// fail lands those of fs that have not landed with err.
+func (l *load[K, V]) fail(fs []*flight[K, V], err error) {
 	var zero V
-	for _, f := range l.flights {
+	for _, f := range fs {
 		l.land(f, zero, err)
 	}
 }
@@ -245,7 +245,7 @@ func (l *load[K, V]) loadEach(fs []*flight[K, V]) {
 		go func() {
 			defer all.Done()
 			defer leave()
-			defer func() { l.rescue(recover()) }()
+			defer func() { l.rescue(fs[i:i+1], recover()) }()
 			l.withPlace(fs[i:i+1], func() { l.loadOne(fs[i : i+1]) })
 		}()
 		return true
