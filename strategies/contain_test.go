@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,10 +150,9 @@ func TestStorePanicsOnOneKeyOfABatch(t *testing.T) {
 			return nil
 		}, nil)
 		c := strategies.ReadThrough(store, src)
-		first := true
+		var panicked atomic.Bool
 		store.on(func(_ context.Context, op string) error {
-			if op == "fill" && first {
-				first = false
+			if op == "fill" && panicked.CompareAndSwap(false, true) {
 				panic("boom")
 			}
 			return nil
