@@ -89,7 +89,7 @@ func (t *flights[K, V]) board(key K, newFlight maker[K, V]) (*flight[K, V], boar
 	return t.boardNext(s, newFlight), boarded
 }
 
-// boardEmpty makes a flight that nobody waits for, unless there is one of key.
+// boardEmpty makes a flight that nobody waits for, unless there is one of key or newFlight returns nil.
 func (t *flights[K, V]) boardEmpty(key K, newFlight maker[K, V]) *flight[K, V] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,7 +97,9 @@ func (t *flights[K, V]) boardEmpty(key K, newFlight maker[K, V]) *flight[K, V] {
 		return nil
 	}
 	f := newFlight(false)
-	t.slots[key] = &slot[K, V]{running: f}
+	if f != nil {
+		t.slots[key] = &slot[K, V]{running: f}
+	}
 	return f
 }
 

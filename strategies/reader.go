@@ -241,12 +241,15 @@ func (r *reader[K, V]) refresh(ctx context.Context, key K, loader tarn.Loader[K,
 	w := r.wish(ctx, loader)
 	w.parent = nil // no loader waits for it
 	f := r.flights.boardEmpty(key, func(bool) *flight[K, V] {
+		if r.refreshing.Load() >= maxRefreshes { // others have begun since
+			return nil
+		}
+		r.refreshing.Add(1) // under flights.mu, as wherever it grows
 		l := r.newLoad(&w)
 		l.early, l.background = early, true
 		return l.flight(key)
 	})
 	if f != nil {
-		r.refreshing.Add(1)
 		f.load.start()
 	}
 }

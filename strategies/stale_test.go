@@ -34,6 +34,44 @@ func oneOfMany(ctx context.Context, c *strategies.ReadThroughCache[string, int],
 	return into[0].Value, into[0].Err
 }
 
+// However many stale values are asked for at the same instant, no more than 256 are loaded in the background.
+func TestBoundOnBackgroundLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys, rows := numbered(300)
+		src := newSource(rows)
+		gate := make(chan struct{})
+		close(gate)
+		c := strategies.ReadThrough(newMemory[string, int](t), src,
+			strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleWhileRevalidate: time.Hour}),
+			strategies.WithLoadContext(func(ctx context.Context) context.Context {
+				<-gate // between finding that there is room and beginning
+				return ctx
+			}))
+		_, err := tarn.GetMany(t.Context(), c, keys)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		gate = make(chan struct{})
+		src.set(takes(time.Second), nil)
+		replies := make([]<-chan reply, len(keys))
+		for i, key := range keys {
+			replies[i] = asked(t.Context(), c, key)
+		}
+		synctest.Wait()
+		close(gate)
+		for i, r := range replies {
+			hasValue(t, i, <-r)
+		}
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 256, src.peaked())
+		require.Equal(t, 300+256, src.loaded())
+		_, err = tarn.GetMany(t.Context(), c, keys)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 600, src.loaded(), "the others when there is room again")
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
 func TestStaleWhileRevalidate(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
