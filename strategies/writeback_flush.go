@@ -95,7 +95,7 @@ func (c *WriteBackCache[K, V]) hold(ctx context.Context, a *attempt[K, V]) {
 	}
 	a.hold = nil
 	if ctx.Err() == nil {
-		c.observe(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(keys), Err: err})
+		c.tellContained(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(keys), Err: err})
 	}
 }
 
@@ -189,13 +189,13 @@ func (c *WriteBackCache[K, V]) settle(ctx context.Context, a *attempt[K, V]) {
 	switch {
 	case err == nil:
 	case written == 0:
-		c.observe(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(a.ops), Err: err})
+		c.tellContained(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(a.ops), Err: err})
 	default:
 		if !errors.Is(err, tarn.ErrMaybeStale) {
 			err = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
 		}
 		a.stale = err
-		c.observe(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: written, Err: err})
+		c.tellContained(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: written, Err: err})
 	}
 }
 
@@ -220,7 +220,19 @@ func (c *WriteBackCache[K, V]) invalidate(ctx context.Context, keys []K) error {
 
 // panicked tells the observer of a function that panicked or ended its goroutine.
 func (c *WriteBackCache[K, V]) panicked(ctx context.Context, err error) {
-	c.observe(ctx, tarn.Event{Kind: tarn.EventPanicked, N: 1, Err: err})
+	c.tellContained(ctx, tarn.Event{Kind: tarn.EventPanicked, N: 1, Err: err})
+}
+
+// tellContained is observe where a panic would end the process, or an attempt before the cache and those who wait
+// know of it. The observer is told of its own panic, if it lets itself.
+func (c *WriteBackCache[K, V]) tellContained(ctx context.Context, e tarn.Event) {
+	if c.observer == nil {
+		return
+	}
+	panicked := contained(func() { c.observer.Observe(ctx, e) })
+	if panicked != nil && e.Kind != tarn.EventPanicked {
+		c.panicked(ctx, panicked)
+	}
 }
 
 // contained calls f on a goroutine of its own and waits for it, so that neither a panic nor runtime.Goexit reaches

@@ -226,6 +226,57 @@ func TestWriteBackWriterPanics(t *testing.T) {
 	}
 }
 
+// An observer that panics or ends its goroutine where nobody could recover loses nothing and leaves nothing held. It
+// is told of that.
+func TestWriteBackObserverPanics(t *testing.T) {
+	for how, crash := range map[string]func(){"panic": func() { panic("observer") }, "Goexit": runtime.Goexit} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, wbConfig{}, (*ledger).batched)
+				tries := 0
+				r.source.intercept(func(context.Context, []wbOp) error {
+					switch tries++; tries {
+					case 1:
+						panic(errSource)
+					case 2:
+						return errSource
+					}
+					return nil
+				})
+				r.inner.hold = func(context.Context) error { return errors.New("the cache is away") }
+				letters, told := 0, new(eventLog)
+				c, err := strategies.WriteBack[string, int](r.inner, r.source.batched(), wbConfig{
+					MaxAttempts: 2, DeadLetter: func(context.Context, strategies.DeadLetter[string, int]) { letters++ },
+				}, strategies.WithObserver(tarn.ObserverFunc(func(ctx context.Context, e tarn.Event) {
+					if told.Observe(ctx, e); e.Kind != tarn.EventHit {
+						crash()
+					}
+				})))
+				require.NoError(t, err)
+				require.NoError(t, c.Set(r.ctx, "a", 1))
+				require.ErrorIs(t, c.Flush(r.ctx), errSource)
+				require.NoError(t, c.Flush(r.ctx), "the second failure makes it a dead letter")
+				require.Equal(t, 1, letters)
+				r.inner.hold = nil
+				require.NoError(t, c.Set(r.ctx, "a", 2))
+				require.NoError(t, c.Flush(r.ctx))
+				require.Equal(t, map[string]int{"a": 2}, r.source.rows())
+				for range 3 {
+					v, err := r.inner.Get(r.ctx, "a")
+					require.NoError(t, err)
+					require.Equal(t, 2, v)
+				}
+				require.NoError(t, c.Close(r.ctx))
+				for _, kind := range []tarn.EventKind{tarn.EventStoreFailed, tarn.EventWriteFailed, tarn.EventRetried,
+					tarn.EventDeadLettered, tarn.EventFlushed} {
+					require.NotEmpty(t, told.of(kind), kind)
+				}
+				require.Greater(t, len(told.of(tarn.EventPanicked)), len(told.of(tarn.EventFlushed)))
+			})
+		})
+	}
+}
+
 // WriteTimeout ends one write's context. What a Writer that works one by one did not get to is written in the next
 // batch, without a failure of its own.
 func TestWriteBackWriteTimeout(t *testing.T) {

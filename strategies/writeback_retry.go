@@ -53,10 +53,10 @@ func (c *WriteBackCache[K, V]) report(a *attempt[K, V]) {
 	}
 	if written > 0 {
 		c.flushed.Add(uint64(written))
-		c.observe(c.writing, tarn.Event{Kind: tarn.EventFlushed, N: written, Duration: a.took})
+		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventFlushed, N: written, Duration: a.took})
 	}
 	if failed > 0 {
-		c.observe(c.writing, tarn.Event{Kind: tarn.EventWriteFailed, N: failed, Duration: a.took, Err: first})
+		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventWriteFailed, N: failed, Duration: a.took, Err: first})
 	}
 }
 
@@ -94,7 +94,7 @@ func (c *WriteBackCache[K, V]) giveUp(l *letter[K, V], a *attempt[K, V]) {
 // tell tells the observer of one key.
 func (c *WriteBackCache[K, V]) tell(kind tarn.EventKind, key K, took time.Duration, attempt int, err error) {
 	if c.observer != nil {
-		c.observe(c.writing, tarn.Event{
+		c.tellContained(c.writing, tarn.Event{
 			Kind: kind, N: 1, Duration: took, Attempt: attempt, Err: err, Key: eventKey(&c.common, key),
 		})
 	}

@@ -36,6 +36,9 @@ func (s *Store[K, V]) after(ctx context.Context, c *change[K, V]) {
 	if c.deadline != 0 {
 		s.wake(c.deadline)
 	}
+	if len(c.removed) > 0 {
+		defer s.tell(c.removed) // also if the observer panics
+	}
 	if o := s.options.Observer; o != nil {
 		if c.evicted > 0 {
 			o.Observe(ctx, tarn.Event{Kind: tarn.EventEvicted, N: c.evicted})
@@ -43,9 +46,6 @@ func (s *Store[K, V]) after(ctx context.Context, c *change[K, V]) {
 		if c.expired > 0 {
 			o.Observe(ctx, tarn.Event{Kind: tarn.EventExpired, N: c.expired})
 		}
-	}
-	if len(c.removed) > 0 {
-		s.tell(c.removed)
 	}
 }
 
@@ -68,13 +68,15 @@ func (s *Store[K, V]) tellContained(r Removal[K, V]) {
 	s.options.OnRemove(r)
 }
 
-// contain, deferred, ends a panic of the listener that no caller could see, and tells the observer of it.
+// contain, deferred, ends a panic of the listener or the observer that no caller could see, and tells the observer of
+// it, who may panic again.
 func (s *Store[K, V]) contain() {
 	p := recover()
 	if p == nil || s.options.Observer == nil {
 		return
 	}
 	err := &tarn.PanicError{Value: p, Stack: debug.Stack()}
+	defer func() { _ = recover() }()
 	s.options.Observer.Observe(context.Background(), tarn.Event{Kind: tarn.EventPanicked, N: 1, Err: err})
 }
 

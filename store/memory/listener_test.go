@@ -277,6 +277,33 @@ func TestObserver(t *testing.T) {
 	})
 }
 
+// TestObserverThatPanics: the sweeper goes on, and the listener is told of every value all the same.
+func TestObserverThatPanics(t *testing.T) {
+	for how, crash := range map[string]func(){"panic": func() { panic("observer") }, "Goexit": runtime.Goexit} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				left := 0
+				s := memory.New(memory.Options[int, int]{
+					MaxEntries: 10,
+					OnRemove:   func(memory.Removal[int, int]) { left++ },
+					Observer:   tarn.ObserverFunc(func(context.Context, tarn.Event) { crash() }),
+				})
+				for round := 1; round <= 2; round++ {
+					for i := range 10 {
+						_ = s.Put(i, i, time.Second)
+					}
+					time.Sleep(2 * time.Second)
+					synctest.Wait()
+					if s.Len() != 0 || left != 10*round {
+						t.Errorf("%d left the store, %d are there", left, s.Len())
+					}
+				}
+				_ = s.Close()
+			})
+		})
+	}
+}
+
 // TestEveryValueLeavesOnce: what went in is in there or was told, once, under concurrency and every cause.
 func TestEveryValueLeavesOnce(t *testing.T) {
 	var mu sync.Mutex

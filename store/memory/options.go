@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/tarncache/tarn"
 )
@@ -36,7 +37,7 @@ type Options[K comparable, V any] struct {
 
 	// Observer is told of [tarn.EventEvicted] and [tarn.EventExpired], once for each operation with the number of
 	// entries concerned, and of [tarn.EventPanicked] where OnRemove panicked and no caller could see it. Nil:
-	// nobody is told, and nothing is spent on it.
+	// nobody is told, and nothing is spent on it. A nil pointer or function in it is a mistake, at which New panics.
 	Observer tarn.Observer
 }
 
@@ -74,6 +75,8 @@ func (c Cause) String() string {
 // check returns the bound, and panics if the options make no sense.
 func (o Options[K, V]) check() (bound int64) {
 	switch {
+	case hasNil(o.Observer):
+		panic("memory: Options.Observer holds a nil; leave it out to tell nobody")
 	case o.MaxEntries < 0:
 		panic(fmt.Sprintf("memory: Options.MaxEntries is negative: %d", o.MaxEntries))
 	case o.MaxWeight < 0:
@@ -92,4 +95,17 @@ func (o Options[K, V]) check() (bound int64) {
 		panic("memory: Options.Weigh is set, but Options.MaxWeight is not")
 	}
 	panic("memory: neither Options.MaxEntries nor Options.MaxWeight is set; a store needs a bound")
+}
+
+// hasNil reports whether an observer is there but is a nil pointer or function.
+func hasNil(o tarn.Observer) bool {
+	if o == nil {
+		return false
+	}
+	switch v := reflect.ValueOf(o); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	default:
+		return false
+	}
 }

@@ -58,6 +58,11 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
+// silent is an observer.
+type silent struct{ told int }
+
+func (s *silent) Observe(context.Context, tarn.Event) { s.told++ }
+
 func TestNewPanicsNamingTheField(t *testing.T) {
 	weigh := func(string, int) int64 { return 1 }
 	for _, tc := range []struct {
@@ -71,6 +76,9 @@ func TestNewPanicsNamingTheField(t *testing.T) {
 		{"negative weight", memory.Options[string, int]{MaxWeight: -1, Weigh: weigh}, "MaxWeight is negative"},
 		{"a weight needs a scale", memory.Options[string, int]{MaxWeight: 1}, "Weigh is nil"},
 		{"a scale needs a bound", memory.Options[string, int]{Weigh: weigh}, "MaxWeight is not"},
+		{"an observer is not a nil pointer", memory.Options[string, int]{MaxEntries: 1, Observer: (*silent)(nil)}, "Observer"},
+		{"an observer is not a nil function", memory.Options[string, int]{MaxEntries: 1, Observer: tarn.ObserverFunc(nil)},
+			"Observer"},
 		{"a scale is not for counting", memory.Options[string, int]{MaxEntries: 1, Weigh: weigh}, "Weigh"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
