@@ -36,6 +36,7 @@ type load[K comparable, V any] struct {
 	cancel context.CancelFunc // nil until the load begins; protected by flights.mu
 	nest   nest               // of all flights, or of the first if the loader takes one key at a time
 
+	rest int // keys that LoadMany, which has one nest for all, is to be asked for in another call
 	live int // flights that have not landed and have waiters; protected by flights.mu
 
 	one solo[K, V]
@@ -291,6 +292,7 @@ func (l *load[K, V]) loadMany(fs []*flight[K, V]) {
 		n := min(len(fs), l.reader.config.maxBatch)
 		part := fs[:n]
 		fs = fs[n:]
+		l.rest = len(fs)
 		l.contain(part, func(into []tarn.Loaded[V]) {
 			keys := make([]K, n)
 			for i, f := range part {
@@ -350,6 +352,11 @@ func (l *load[K, V]) loaded(fs []*flight[K, V], results []tarn.Loaded[V], took t
 // deliver stores what may be stored and lands the flights.
 func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	l.fill(fs, results)
+	if l.rest == 0 {
+		for _, f := range fs {
+			f.nest.end() // before its callers go on, who may have its context
+		}
+	}
 	var zero V
 	for i, f := range fs {
 		switch res := results[i]; {

@@ -3,6 +3,7 @@ package strategies
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // nest is the place of a loader's call among the loads that asked for one another: a loader may call a cache, whose
@@ -12,6 +13,7 @@ import (
 type nest struct {
 	parent *nest // the call of the loader that asked for this one, by its context; nil: an application's own
 	load   nesting
+	ended  atomic.Bool // the loader has returned: whoever is still on its context holds nothing up
 
 	mu    sync.Mutex
 	waits []*nest // what the loader waits for now; protected by mu, as all below
@@ -28,15 +30,23 @@ type nesting interface {
 
 type nestKey struct{}
 
-// nestOf returns the load on whose context ctx is, or nil.
+// nestOf returns the running load on whose context ctx is, or nil.
 func nestOf(ctx context.Context) *nest {
 	n, _ := ctx.Value(nestKey{}).(*nest)
+	return n.running()
+}
+
+// running returns the first of n and its parents that has not ended, or nil.
+func (n *nest) running() *nest {
+	for n != nil && n.ended.Load() {
+		n = n.parent
+	}
 	return n
 }
 
 // within reports whether a load of key by reader is among n and its parents.
 func (n *nest) within(reader, key any) bool {
-	for ; n != nil; n = n.parent {
+	for n = n.running(); n != nil; n = n.parent.running() {
 		if n.load.loads(reader, key) {
 			return true
 		}
@@ -77,8 +87,9 @@ func (n *nest) follow(o *nest) {
 	n.after = o
 }
 
-// end notes that the load has ended: it waits for nothing.
+// end notes that the loader has returned: it waits for nothing.
 func (n *nest) end() {
+	n.ended.Store(true)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.waits = nil
@@ -143,7 +154,7 @@ func (n *nest) urgent(hurry func()) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hurry = hurry
-	return n.parent != nil || n.urged
+	return n.parent.running() != nil || n.urged
 }
 
 func (l *load[K, V]) loads(reader, key any) bool {

@@ -258,6 +258,88 @@ func TestPlaceThatABatchWaitsFor(t *testing.T) {
 	})
 }
 
+// What goes on with a loader's context when the load has ended, such as an audit, is within no load any more.
+func TestContextThatOutlivesItsLoad(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		kept := t.Context()
+		keep := func(ctx context.Context) { kept = context.WithoutCancel(ctx) }
+		one := func(ctx context.Context, key string) (int, error) {
+			if key == "a" {
+				keep(ctx)
+			}
+			return 1, nil
+		}
+		many := func(ctx context.Context, keys []string) (map[string]int, error) {
+			keep(ctx)
+			found := make(map[string]int)
+			for _, key := range keys {
+				found[key] = 1
+			}
+			return found, nil
+		}
+		for _, loader := range []tarn.Loader[string, int]{tarn.LoadFunc(one), tarn.LoadManyFunc(one, many)} {
+			c := strategies.ReadThrough(store, loader)
+			for range 3 { // the second one's context comes from the first one's
+				for _, keys := range [][]string{{"a"}, {"a", "b"}} {
+					found, err := tarn.GetMany(kept, c, keys)
+					require.NoError(t, err)
+					require.Len(t, found, len(keys))
+					hasValue(t, 1, <-asked(kept, c, "a"))
+					require.NoError(t, c.DeleteMany(t.Context(), []string{"a", "b"}))
+				}
+			}
+			require.NoError(t, c.Close(t.Context()))
+		}
+	})
+}
+
+// In a batch, too, a key's load has ended when its loader returned; one call of LoadMany has not ended the load.
+func TestWhenALoadHasEnded(t *testing.T) {
+	t.Run("one key at a time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var c *strategies.ReadThroughCache[string, int]
+			var again <-chan reply
+			c = strategies.ReadThrough(newMemory[string, int](t), tarn.LoadFunc(func(ctx context.Context, key string) (int, error) {
+				if key == "slow" {
+					time.Sleep(time.Minute / 4)
+				} else if again == nil {
+					again = calls(func() (int, error) {
+						time.Sleep(time.Second)
+						if err := c.Delete(t.Context(), key); err != nil {
+							return 0, err
+						}
+						return c.Get(context.WithoutCancel(ctx), key)
+					})
+				}
+				return 1, nil
+			}))
+			require.Equal(t, []tarn.Result[int]{{Value: 1}, {Value: 1}}, getMany(t, t.Context(), c, "fast", "slow"))
+			hasValue(t, 1, <-again)
+			require.NoError(t, c.Close(t.Context()))
+		})
+	})
+	t.Run("two calls of LoadMany", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var c *strategies.ReadThroughCache[string, int]
+			c = strategies.ReadThrough(newMemory[string, int](t), tarn.LoadManyFunc(
+				func(context.Context, string) (int, error) { return 1, nil },
+				func(ctx context.Context, keys []string) (map[string]int, error) {
+					if keys[0] != "c" {
+						return map[string]int{"a": 1, "b": 1}, nil
+					}
+					v, err := c.Get(ctx, "d")
+					return map[string]int{"c": v, "d": v}, err
+				}), strategies.WithMaxBatch(2))
+			start := time.Now()
+			into := getMany(t, t.Context(), c, "a", "b", "c", "d")
+			require.Equal(t, []tarn.Result[int]{{Value: 1}, {Value: 1}}, into[:2])
+			require.ErrorIs(t, into[2].Err, tarn.ErrRecursive)
+			require.Equal(t, start, time.Now())
+			require.NoError(t, c.Close(t.Context()))
+		})
+	})
+}
+
 func TestBoundOnLoads(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 		rows := map[string]int{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -159,8 +160,9 @@ func (w *sourceWriter[K, V]) guarded(
 	ctx context.Context, keys []K, write func(ctx context.Context, outcomes []tarn.Outcome[V]) error,
 ) error {
 	save := func(outcomes []tarn.Outcome[V]) error {
-		inside := context.WithValue(ctx, writingKey{}, &written{parent: writingOf(ctx), writer: w, keys: keys})
-		err := write(inside, outcomes)
+		here := &written{parent: writingOf(ctx), writer: w, keys: keys}
+		defer here.ended.Store(true)
+		err := write(context.WithValue(ctx, writingKey{}, here), outcomes)
 		w.report(ctx, keys, err)
 		if err != nil {
 			return fmt.Errorf("tarn: write: %w", err)
@@ -274,8 +276,9 @@ func maybeStale(err error) error {
 // written are the keys that a writer is writing, by the context that it was given.
 type written struct {
 	parent *written
-	writer any // *sourceWriter[K, V]
-	keys   any // []K
+	writer any         // *sourceWriter[K, V]
+	keys   any         // []K
+	ended  atomic.Bool // the writer has returned: whoever is still on its context holds nothing up
 }
 
 type writingKey struct{}
@@ -288,7 +291,7 @@ func writingOf(ctx context.Context) *written {
 // writing reports whether ctx comes from a write of key by w, which another write of key would wait for.
 func writing[K comparable, V any](ctx context.Context, w *sourceWriter[K, V], key K) bool {
 	for p := writingOf(ctx); p != nil; p = p.parent {
-		if p.writer != any(w) {
+		if p.ended.Load() || p.writer != any(w) {
 			continue
 		}
 		for _, k := range p.keys.([]K) {

@@ -501,6 +501,25 @@ func TestRecursiveWrite(t *testing.T) {
 	})
 }
 
+// What goes on with a writer's context when the write has ended is no part of it.
+func TestContextThatOutlivesItsWrite(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+		src := newTable(map[string]int{})
+		for _, w := range []tarn.Writer[string, int]{src, batchTable{src}} {
+			c := strategies.WriteThrough(strategies.ReadThrough(store, src.source), w)
+			kept := t.Context()
+			src.on(func(ctx context.Context, _ tarn.Op[string, int]) error {
+				kept = context.WithoutCancel(ctx)
+				return nil
+			}, nil)
+			for range 3 { // the second one's context comes from the first one's
+				require.NoError(t, c.Set(kept, "a", 1))
+				require.NoError(t, c.SetMany(kept, []string{"a", "b"}, []int{1, 2}))
+			}
+		}
+	})
+}
+
 // A writer may read the key that it writes, through the cache: it finds what the source has.
 func TestWriterReads(t *testing.T) {
 	writers(t, newTable(map[string]int{"a": 1}), func(t *testing.T, c tarn.Cache[string, int],
