@@ -109,7 +109,7 @@ func (b *bounds) taken() (keys, bytes int64) {
 
 // fits reports whether there is room. The caller holds mu.
 func (b *bounds) fits(keys, bytes int64) bool {
-	return b.keys+keys <= b.maxKeys && (b.maxBytes == 0 || bytes <= 0 || b.bytes+bytes <= b.maxBytes)
+	return b.keys+keys <= b.maxKeys && (b.maxBytes == 0 || bytes <= 0 || bytes <= b.maxBytes-b.bytes)
 }
 
 // add counts, and serves those at the head of the line for whom there is room now. The caller holds mu.

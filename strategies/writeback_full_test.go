@@ -2,6 +2,7 @@ package strategies_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -285,5 +286,17 @@ func TestWriteBackWriteThroughThatPanics(t *testing.T) {
 		require.NoError(t, r.Set(short, "a", 2))
 		require.NoError(t, r.Close(short))
 		require.Equal(t, map[string]int{"a": 2}, r.source.rows())
+	})
+}
+
+// Sums of bytes near the greatest number do not wrap.
+func TestWriteBackHugeSizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, wbConfig{MaxDelay: time.Hour, MaxPendingBytes: math.MaxInt64, WhenFull: strategies.RefuseWhenFull,
+			Size: func(string, int) int64 { return math.MaxInt64/2 + 1 }}, (*ledger).batched)
+		r.set(t, "a", 1)
+		require.ErrorIs(t, r.Set(r.ctx, "b", 1), tarn.ErrFull)
+		r.set(t, "a", 2)
+		require.Equal(t, int64(math.MaxInt64/2+1), r.Stats().PendingBytes)
 	})
 }

@@ -159,7 +159,7 @@ var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative we
 func (s *Store[K, V]) replace(c *change[K, V], n *node[K, V], e tarn.Entry[V], weight int64) {
 	s.note(c, n.key, &n.entry, Replaced)
 	s.setEntry(n, e)
-	s.policy.reweigh(n, weight)
+	s.policy.reweigh(n, uint64(weight))
 	s.dropEvicted(c)
 }
 
@@ -176,11 +176,11 @@ func (s *Store[K, V]) setEntry(n *node[K, V], e tarn.Entry[V]) {
 func (s *Store[K, V]) insert(c *change[K, V], key K, hash uint64, e tarn.Entry[V], weight int64) {
 	// What has expired makes room before what has not.
 	for range 8 {
-		if s.policy.weight()+weight <= s.policy.bound || len(s.deadlines) == 0 || !s.expireFirst(c) {
+		if s.policy.weight()+uint64(weight) <= s.policy.bound || len(s.deadlines) == 0 || !s.expireFirst(c) {
 			break
 		}
 	}
-	n := &node[K, V]{key: key, hash: hash, born: s.births.Add(1), entry: e, weight: weight}
+	n := &node[K, V]{key: key, hash: hash, born: s.births.Add(1), entry: e, weight: uint64(weight)}
 	s.policy.insert(n)
 	s.dropEvicted(c) // before n is there for readers, so that there never are too many
 	s.deadlines.set(n)

@@ -18,7 +18,7 @@ type node[K comparable, V any] struct {
 	// Store.mu protects the rest.
 	version    uint32 // counts the changes of entry
 	queue      place
-	weight     int64
+	weight     uint64
 	prev, next *node[K, V] // in the queue
 	timed      int         // one more than the index in the deadlines; 0: not there
 }

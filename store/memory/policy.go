@@ -14,7 +14,7 @@ package memory
 //
 // A hit only marks the entry: it moves nothing and takes no lock of the policy's. The store's mu protects it all.
 type policy[K comparable, V any] struct {
-	bound  int64
+	bound  uint64 // at most the greatest int64
 	window queue[K, V]
 	main   queue[K, V]
 	sketch sketch
@@ -37,17 +37,20 @@ const (
 )
 
 func newPolicy[K comparable, V any](bound int64) policy[K, V] {
-	return policy[K, V]{bound: bound, sketch: newSketch()}
+	return policy[K, V]{bound: uint64(bound), sketch: newSketch()}
 }
 
-func (p *policy[K, V]) len() int      { return p.window.len + p.main.len }
-func (p *policy[K, V]) weight() int64 { return p.window.weight + p.main.weight }
+func (p *policy[K, V]) len() int { return p.window.len + p.main.len }
 
-func (p *policy[K, V]) windowBound() int64 { return max(p.bound/windowShare, 1) }
+// weight is no more than twice the bound, while a node that was taken in has not yet put others out: as much as no
+// int64 may hold.
+func (p *policy[K, V]) weight() uint64 { return p.window.weight + p.main.weight }
+
+func (p *policy[K, V]) windowBound() uint64 { return max(p.bound/windowShare, 1) }
 
 // mainBound is what the window leaves. A heavy newest entry may take more than the window's share.
-func (p *policy[K, V]) mainBound() int64 {
-	return p.bound - max(p.windowBound(), p.window.weight)
+func (p *policy[K, V]) mainBound() uint64 {
+	return p.bound - min(p.bound, max(p.windowBound(), p.window.weight))
 }
 
 // insert takes a node in that weighs no more than the bound. Afterwards the weight is within the bound, the node
@@ -60,14 +63,13 @@ func (p *policy[K, V]) insert(n *node[K, V]) {
 }
 
 // reweigh gives a node that is used another weight, no more than the bound, and keeps it.
-func (p *policy[K, V]) reweigh(n *node[K, V], weight int64) {
+func (p *policy[K, V]) reweigh(n *node[K, V], weight uint64) {
 	n.marks.hit()
-	more := weight - n.weight
 	switch {
-	case more == 0:
-	case n.queue == inMain && (more < 0 || p.main.weight+more <= p.mainBound()):
+	case weight == n.weight:
+	case n.queue == inMain && (weight < n.weight || p.main.weight-n.weight+weight <= p.mainBound()):
+		p.main.weight = p.main.weight - n.weight + weight
 		n.weight = weight
-		p.main.weight += more
 	default:
 		p.remove(n)
 		n.weight = weight
@@ -97,7 +99,7 @@ func (p *policy[K, V]) takeOut() *node[K, V] {
 // resize changes the bound, evicting at most some nodes, and reports whether it is done. Until it is, the bound
 // is what is there.
 func (p *policy[K, V]) resize(bound int64, atMost int) (done bool) {
-	p.bound = bound
+	p.bound = uint64(bound)
 	for ; atMost > 0; atMost-- {
 		crowded := p.window.weight > p.windowBound() && p.window.len > 1
 		switch {
@@ -111,7 +113,7 @@ func (p *policy[K, V]) resize(bound int64, atMost int) (done bool) {
 			return true
 		}
 	}
-	p.bound = max(bound, p.weight())
+	p.bound = max(uint64(bound), p.weight())
 	return false
 }
 
@@ -213,7 +215,7 @@ func (p *policy[K, V]) clear() {
 type queue[K comparable, V any] struct {
 	oldest, newest *node[K, V]
 	len            int
-	weight         int64
+	weight         uint64
 }
 
 func (q *queue[K, V]) push(n *node[K, V], where place) {

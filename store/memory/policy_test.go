@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -176,6 +177,34 @@ func TestTheNewestIsThere(t *testing.T) {
 		}
 		if s.Len() != n {
 			t.Errorf("%d entries of %d", s.Len(), n)
+		}
+	}
+}
+
+// TestHeavyWeights: sums of weights near the greatest number do not wrap.
+func TestHeavyWeights(t *testing.T) {
+	const half = math.MaxInt64/2 + 1
+	s := memory.New(memory.Options[int, int64]{
+		MaxWeight: math.MaxInt64, Weigh: func(_ int, v int64) int64 { return v },
+	})
+	defer func() { _ = s.Close() }()
+	for i := range 5 {
+		_ = s.Put(i, half, 0)
+		if st := s.Stats(); st.Entries != 1 || st.Weight != half {
+			t.Errorf("insert: %+v", st)
+		}
+	}
+	for i := range 5 {
+		_ = s.Put(i, 1, 0)
+	}
+	for i := range 5 {
+		_ = s.Put(i, half, 0)
+		_ = s.Put(i, math.MaxInt64, 0)
+		if v, ok := s.Value(i); !ok || v != math.MaxInt64 {
+			t.Errorf("%d %v: the newest is kept", v, ok)
+		}
+		if st := s.Stats(); st.Entries != 1 || st.Weight != math.MaxInt64 {
+			t.Errorf("replace: %+v", st)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (s *Store[K, V]) Stats() Stats {
 		Expirations: s.expirations,
 		Refused:     s.refused,
 		Entries:     s.policy.len(),
-		Weight:      s.policy.weight(),
+		Weight:      int64(s.policy.weight()),
 		Bound:       s.bound,
 	}
 	s.mu.Unlock()
