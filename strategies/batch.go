@@ -43,17 +43,20 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 
 // getEntries is getMany for what the store cannot say without the whole entries.
 func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Result[V], loader tarn.Loader[K, V]) error {
+	if r.batch == nil && loader == nil {
+		return r.getEach(ctx, keys, into)
+	}
 	around := r.around(keys) // asked before the store is
 	lookups := make([]tarn.Lookup[V], len(keys))
 	if err := r.lookup(ctx, keys, lookups); err != nil {
 		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
 			return tarn.ErrClosed
 		}
-		r.storeFailed(ctx, err, keys...)
 		if loader == nil {
+			r.storeFailed(ctx, err, keys...)
 			return fmt.Errorf("tarn: get: %w", err)
 		}
-		clear(lookups)
+		r.lookupFailed(ctx, err, keys, lookups)
 	}
 	for _, i := range around {
 		lookups[i].Found = false
@@ -75,6 +78,17 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 	return nil
 }
 
+// getEach is getEntries for a store that reads one key at a time where nothing is to be loaded together either.
+func (r *reader[K, V]) getEach(ctx context.Context, keys []K, into []tarn.Result[V]) error {
+	if r.closed.Load() {
+		return tarn.ErrClosed
+	}
+	for i, key := range keys {
+		into[i].Value, into[i].Err = r.getEntry(ctx, key, nil)
+	}
+	return nil
+}
+
 // around returns the indexes of the keys for which the reader goes around the store.
 func (r *reader[K, V]) around(keys []K) (which []int) {
 	if !r.repairs.any.Load() {
@@ -88,18 +102,27 @@ func (r *reader[K, V]) around(keys []K) (which []int) {
 	return which
 }
 
-// lookup reads the keys from the store.
+// lookup reads the keys from the store. One by one, a key that fails keeps none of the others.
 func (r *reader[K, V]) lookup(ctx context.Context, keys []K, lookups []tarn.Lookup[V]) error {
 	if r.batch != nil {
 		return r.batch.GetMany(ctx, keys, lookups)
 	}
+	return eachOf(len(keys), func(i int) (err error) {
+		lookups[i].Entry, lookups[i].Found, err = r.store.Get(ctx, keys[i])
+		return err
+	})
+}
+
+// lookupFailed forgets what was looked up of the keys that err concerns.
+func (r *reader[K, V]) lookupFailed(ctx context.Context, err error, keys []K, lookups []tarn.Lookup[V]) {
+	var failed []K
 	for i, key := range keys {
-		var err error
-		if lookups[i].Entry, lookups[i].Found, err = r.store.Get(ctx, key); err != nil {
-			return err
+		if tarn.ErrAt(err, i, len(keys)) != nil {
+			failed = append(failed, key)
+			lookups[i] = tarn.Lookup[V]{}
 		}
 	}
-	return nil
+	r.storeFailed(ctx, err, failed...)
 }
 
 // lookMany is getMany for a reader whose hits bring more with them than their answers.

@@ -92,7 +92,7 @@ func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K
 		return r.look(ctx, key, loader, tarn.Entry[V]{}, false, nil)
 	}
 	e, found, err := r.store.Get(ctx, key)
-	if found && !e.Stale && r.attentive.Load() == 0 {
+	if err == nil && found && !e.Stale && r.attentive.Load() == 0 {
 		return answer(e)
 	}
 	return r.look(ctx, key, loader, e, found, err)

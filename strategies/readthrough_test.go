@@ -345,6 +345,54 @@ func TestOutageOfTheStoreOneByOne(t *testing.T) {
 	})
 }
 
+// shards is a plain store of which one key is out of reach. What it says it found there is not to be believed.
+type shards struct {
+	plain[string, int]
+	bad string
+}
+
+func (s shards) Get(ctx context.Context, key string) (tarn.Entry[int], bool, error) {
+	if key == s.bad {
+		return tarn.Entry[int]{Value: 99}, true, errBroken
+	}
+	return s.plain.Get(ctx, key)
+}
+
+func TestOneKeyThatTheStoreCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := shards{plain[string, int]{newMemory[string, int](t)}, "bad"}
+		src := newSource(map[string]int{"good": 1, "bad": 2})
+		seen := new(events)
+		policy := strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour})
+		observed := strategies.ReadThrough(store, src, policy, strategies.WithObserver(seen))
+		c := strategies.ReadThrough(store, src, policy)
+		hasValue(t, 2, <-asked(t.Context(), c, "bad"), "an error counts, whatever comes with it")
+		require.Equal(t, []tarn.Result[int]{{Value: 1}, {Value: 2}}, getMany(t, t.Context(), c, "good", "bad"))
+		require.Equal(t, 3, src.loaded())
+		require.Equal(t, []tarn.Result[int]{{Value: 1}, {Value: 2}}, getMany(t, t.Context(), c, "good", "bad"))
+		require.Equal(t, 4, src.loaded(), "the good key is a hit")
+
+		aside := strategies.LookAside(store)
+		into := getMany(t, t.Context(), aside, "good", "bad", "none")
+		require.Equal(t, tarn.Result[int]{Value: 1}, into[0])
+		require.ErrorIs(t, into[1].Err, errBroken)
+		require.ErrorContains(t, into[1].Err, "tarn: get: ")
+		require.Equal(t, tarn.ErrNotFound, into[2].Err)
+
+		time.Sleep(2 * time.Minute)
+		src.set(func(context.Context, string) error { return errBroken }, nil)
+		into = getMany(t, t.Context(), observed, "good", "bad")
+		require.Equal(t, tarn.Result[int]{Value: 1}, into[0], "the old value is served")
+		require.ErrorIs(t, into[1].Err, errBroken)
+		require.Equal(t, 1, seen.count(tarn.EventStaleHit))
+
+		require.NoError(t, aside.Close(t.Context()))
+		require.ErrorIs(t, aside.GetMany(t.Context(), []string{"good"}, into[:1]), tarn.ErrClosed)
+		require.NoError(t, observed.Close(t.Context()))
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
 // A store that stalls while a load looks at it delays the load, not for longer than its time limit.
 func TestStallingStore(t *testing.T) {
 	for _, op := range []string{"lease", "fill"} {
