@@ -11,7 +11,7 @@ import (
 )
 
 // Hold holds keys, all or, with an error, none of them, and removes their values. A key can be held by
-// 1024 writers at once; more are [tarn.ErrTooManyHolds].
+// 1024 writers at once; more are [tarn.ErrTooManyHolds]. If OnRemove panics, none of them is held.
 func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, tokens []tarn.Token) error {
 	switch {
 	case life <= 0:
@@ -36,8 +36,31 @@ func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, to
 		}
 	}
 	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	told := false
+	defer func() {
+		if !told {
+			s.letGo(keys, tokens)
+		}
+	}()
 	s.after(ctx, &c)
-	return err
+	told = true
+	return nil
+}
+
+// letGo ends holds under which nothing was written.
+func (s *Store[K, V]) letGo(keys []K, tokens []tarn.Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now()
+	for i, key := range keys {
+		if r := s.records.find(key); r != nil {
+			r.Settle(tokens[i], now)
+			s.records.tidy(r, now)
+		}
+	}
 }
 
 // hold puts all holds in place, or none. The caller has mu.
@@ -73,29 +96,51 @@ func (s *Store[K, V]) unhold(keys []K, before []guard.Record, now ttl.Time) {
 }
 
 // Settle ends holds. An entry that is too heavy, or has expired, leaves its key empty; that is no error, for its
-// source has it. Stored is false then, and [Stats] counts what was refused.
+// source has it. Stored is false then, and [Stats] counts what was refused. If Weigh or OnRemove panics, the holds
+// end all the same, those that had not ended by then with their keys empty.
 func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	done := 0
+	defer func() {
+		for _, t := range settlements[done:] { // a panic left them
+			s.forsake(ctx, t)
+		}
+	}()
 	for i := range settlements {
 		t := &settlements[i]
 		t.Stored = false
-		hash := s.hash(t.Key)
 		var weight int64
 		if t.Store {
 			weight = s.weigh(t.Key, t.Entry)
 		}
-		var c change[K, V]
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			return tarn.ErrClosed
+		done++
+		if err := s.settleOne(ctx, t, weight); err != nil {
+			return err
 		}
-		s.settle(&c, t, hash, weight)
-		s.mu.Unlock()
-		s.after(ctx, &c)
 	}
+	return nil
+}
+
+// forsake ends a hold and empties its key, while a panic is on its way to the caller.
+func (s *Store[K, V]) forsake(ctx context.Context, t tarn.Settlement[K, V]) {
+	defer s.contain()
+	t.Store = false
+	_ = s.settleOne(ctx, &t, 0)
+}
+
+func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64) error {
+	hash := s.hash(t.Key)
+	var c change[K, V]
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return tarn.ErrClosed
+	}
+	s.settle(&c, t, hash, weight)
+	s.mu.Unlock()
+	s.after(ctx, &c)
 	return nil
 }
 

@@ -124,31 +124,52 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 
 // Fill ends leases and stores entries where they stood. An entry that is too heavy, or has expired, leaves its key
 // empty; that is no error, for whoever loaded the value can still use it. Stored is false then, and [Stats]
-// counts what was refused.
+// counts what was refused. If Weigh or OnRemove panics, all of the leases end.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	done := 0
+	defer func() {
+		for _, f := range fills[done:] { // a panic left them
+			s.giveBack(ctx, f)
+		}
+	}()
 	for i := range fills {
 		f := &fills[i]
 		f.Stored = false
-		hash := s.hash(f.Key)
 		var weight int64
 		if f.Store {
 			weight = s.weigh(f.Key, f.Entry)
 		}
-		var c change[K, V]
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			return tarn.ErrClosed
+		done++
+		if err := s.fillOne(ctx, f, weight); err != nil {
+			return err
 		}
-		if s.endLease(&c, f.Key, f.Token) && f.Store {
-			f.Stored, _ = s.put(&c, f.Key, hash, f.Entry, weight)
-		}
-		s.mu.Unlock()
-		s.after(ctx, &c)
 	}
+	return nil
+}
+
+// giveBack ends a lease without a value, while a panic is on its way to the caller.
+func (s *Store[K, V]) giveBack(ctx context.Context, f tarn.Fill[K, V]) {
+	defer s.contain()
+	f.Store = false
+	_ = s.fillOne(ctx, &f, 0)
+}
+
+func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight int64) error {
+	hash := s.hash(f.Key)
+	var c change[K, V]
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return tarn.ErrClosed
+	}
+	if s.endLease(&c, f.Key, f.Token) && f.Store {
+		f.Stored, _ = s.put(&c, f.Key, hash, f.Entry, weight)
+	}
+	s.mu.Unlock()
+	s.after(ctx, &c)
 	return nil
 }
 

@@ -533,3 +533,78 @@ func TestNoFillPutsAnOlderValueBack(t *testing.T) {
 		t.Error("no read was a hit, so nothing was tested")
 	}
 }
+
+// TestPanicsLeaveNothingTaken: where a function of the application panics, leases and holds end all the same.
+func TestPanicsLeaveNothingTaken(t *testing.T) {
+	keys := []string{"a", "b", "c"}
+	type store = *memory.Store[string, int]
+	hold := func(s store) func() {
+		for _, key := range keys {
+			_ = s.Put(key, 1, 0)
+		}
+		return func() { _ = s.Hold(bg, keys, life, make([]tarn.Token, len(keys))) }
+	}
+	settle := func(s store) func() {
+		all, tokens := make([]tarn.Settlement[string, int], len(keys)), make([]tarn.Token, len(keys))
+		_ = s.Hold(bg, keys, life, tokens)
+		for i, key := range keys {
+			all[i] = tarn.Settlement[string, int]{Key: key, Token: tokens[i], Store: true, Entry: value(1000)}
+		}
+		return func() { _ = s.Settle(bg, all) }
+	}
+	fill := func(s store) func() {
+		all, leases := make([]tarn.Fill[string, int], len(keys)), make([]tarn.Lease[int], len(keys))
+		_ = s.Lease(bg, keys, tarn.LeaseTerms{Life: life}, leases)
+		for i, key := range keys {
+			all[i] = tarn.Fill[string, int]{Key: key, Token: leases[i].Token, Store: true, Entry: value(1000)}
+		}
+		return func() { _ = s.Fill(bg, all) }
+	}
+	for _, row := range []struct {
+		rule    string
+		prepare func(s store) (act func())
+		weigh   string // the key at which Weigh panics
+		removed string // the key at which OnRemove panics
+	}{
+		{"OnRemove in Hold", hold, "", "b"},
+		{"Weigh in Settle", settle, "b", ""},
+		{"OnRemove in Settle", settle, "", "a"},
+		{"Weigh in Fill", fill, "b", ""},
+		{"OnRemove in Fill", fill, "", "a"},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			broken := false
+			fault := func(key, at string) {
+				if broken && key == at {
+					broken = false
+					panic("application")
+				}
+			}
+			s := memory.New(memory.Options[string, int]{
+				MaxWeight: 1000,
+				Weigh:     func(key string, v int) int64 { fault(key, row.weigh); return int64(v) },
+				OnRemove:  func(r memory.Removal[string, int]) { fault(r.Key, row.removed) },
+			})
+			defer func() { _ = s.Close() }()
+			act := row.prepare(s)
+			broken = true
+			func() {
+				defer func() {
+					if p := recover(); p != "application" {
+						t.Errorf("recovered %v", p)
+					}
+				}()
+				act()
+			}()
+			leases := make([]tarn.Lease[int], len(keys))
+			if err := s.Lease(bg, keys, tarn.LeaseTerms{Life: life, Refresh: true}, leases); err != nil {
+				t.Fatal(err)
+			}
+			for i, l := range leases {
+				if l.State != tarn.Granted {
+					t.Errorf("%s: %v", keys[i], l.State)
+				}
+			}
+		})
+	}
+}
