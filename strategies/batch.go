@@ -186,7 +186,7 @@ func (r *reader[K, V]) missMany(
 func (r *reader[K, V]) loadBatch(
 	ctx context.Context, keys []K, into []tarn.Result[V], which []int, loader tarn.Loader[K, V],
 ) {
-	if err := ctx.Err(); err != nil {
+	if err := r.loadable(ctx, loader); err != nil {
 		for _, i := range which {
 			into[i] = tarn.Result[V]{Err: err}
 		}

@@ -141,7 +141,7 @@ func (c *LookAsideCache[K, V]) FetchMany(ctx context.Context, keys []K, loader t
 // remembered absence.
 func (c *LookAsideCache[K, V]) Update(ctx context.Context, keys []K, write func(ctx context.Context) error) error {
 	if write == nil {
-		return fmt.Errorf("tarn: update: write is nil")
+		return errNoWrite
 	}
 	if err := c.reader.writable(ctx, "update", true); err != nil {
 		return err
@@ -180,7 +180,10 @@ func (c *LookAsideCache[K, V]) Hold(ctx context.Context, keys []K) (tarn.Hold[V]
 // outlast it, and then the error says so. Afterwards every call returns [tarn.ErrClosed].
 func (c *LookAsideCache[K, V]) Close(ctx context.Context) error { return c.reader.close(ctx) }
 
-var errNoLoader = fmt.Errorf("tarn: fetch: loader is nil")
+var (
+	errNoLoader = errors.New("tarn: fetch: loader is nil")
+	errNoWrite  = errors.New("tarn: update: write is nil")
+)
 
 // fetcher is a LookAsideCache with a loader, for tarn.GetMany.
 type fetcher[K comparable, V any] struct {

@@ -160,6 +160,11 @@ func TestFetch(t *testing.T) {
 		require.ErrorContains(t, err, "loader is nil")
 		_, err = c.FetchMany(ctx, []string{"c"}, nil)
 		require.ErrorContains(t, err, "loader is nil")
+		var none *source
+		_, err = c.Fetch(ctx, "c", none)
+		require.EqualError(t, err, "tarn: fetch: loader is nil")
+		_, err = c.FetchMany(ctx, []string{"c"}, none)
+		require.ErrorContains(t, err, "tarn: fetch: loader is nil")
 
 		// Fetches of one key share a load, whichever loader they brought.
 		require.NoError(t, c.Delete(ctx, "a"))

@@ -182,10 +182,18 @@ func (r *reader[K, V]) slide(ctx context.Context, key K, e tarn.Entry[V]) {
 	}
 }
 
+// loadable returns the error that keeps a key from being loaded, if there is one.
+func (r *reader[K, V]) loadable(ctx context.Context, loader tarn.Loader[K, V]) error {
+	if isNil(loader) { // LookAsideCache.Fetch looks no closer than it must: a hit needs none
+		return errNoLoader
+	}
+	return ctx.Err()
+}
+
 // load returns what the source has, sharing the load as far as that is right. See flight.
 func (r *reader[K, V]) load(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
 	var zero V
-	if err := ctx.Err(); err != nil {
+	if err := r.loadable(ctx, loader); err != nil {
 		return zero, err
 	}
 	f, err := r.board(ctx, key, loader)
