@@ -244,10 +244,14 @@ func (s *standIn[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token,
 
 // Hold deletes the value first: a hold that ends by itself must leave an empty key behind.
 func (s *standIn[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, tokens []tarn.Token) error {
-	for i, key := range keys {
-		err := s.holdOne(ctx, key, life, &tokens[i])
-		if err != nil {
-			s.unhold(keys[:i], tokens)
+	n := 0
+	defer func() {
+		if n < len(keys) { // also if the store panicked, or a key cannot be compared
+			s.unhold(keys[:n], tokens)
+		}
+	}()
+	for ; n < len(keys); n++ {
+		if err := s.holdOne(ctx, keys[n], life, &tokens[n]); err != nil {
 			return err
 		}
 	}
@@ -266,10 +270,14 @@ func (s *standIn[K, V]) holdOne(ctx context.Context, key K, life time.Duration, 
 	if !ok {
 		return tarn.ErrTooManyHolds
 	}
+	deleted := false
+	defer func() {
+		if !deleted { // also if the store panicked
+			s.unhold([]K{key}, []tarn.Token{*token})
+		}
+	}()
 	err := s.store.Delete(ctx, key)
-	if err != nil {
-		s.unhold([]K{key}, []tarn.Token{*token})
-	}
+	deleted = err == nil
 	return err
 }
 

@@ -94,6 +94,35 @@ func TestStandInHoldFails(t *testing.T) {
 	})
 }
 
+// A hold that panics is none either.
+func TestStandInHoldPanics(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		second any
+		faulty bool
+	}{
+		{"the store, over the second key", "b", true},
+		{"a key that cannot be compared", []int{1}, false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &tamper[any, int]{inner: newMemory[any, int](t), leaseless: true}
+				c := strategies.LookAside(store)
+				store.on(func(_ context.Context, op string) error {
+					if tt.faulty && op == "delete" && store.called("delete") == 2 {
+						panic("boom")
+					}
+					return nil
+				})
+				require.Panics(t, func() { c.Hold(t.Context(), []any{"a", tt.second}) })
+				for _, k := range []string{"a", "b"} {
+					require.NoError(t, c.Set(t.Context(), k, 2))
+				}
+			})
+		})
+	}
+}
+
 // Leases and holds that end by themselves leave nothing behind in the table.
 func TestStandInForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
