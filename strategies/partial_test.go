@@ -60,3 +60,44 @@ func TestPartOfABatchWhenTheCacheCannotBeTold(t *testing.T) {
 		})
 	}
 }
+
+// A writer that returns an IndexError in which nothing failed has written all; one of the wrong length says nothing of
+// any, and all failed.
+func TestIndexErrorWithoutFailures(t *testing.T) {
+	for _, row := range []struct {
+		rule    string
+		apply   func(ops []tarn.Op[string, int]) error
+		written bool
+	}{
+		{"all nil", func(ops []tarn.Op[string, int]) error { return make(tarn.IndexError, len(ops)) }, true},
+		{"never made", func([]tarn.Op[string, int]) error { return tarn.IndexError(nil) }, true},
+		{"empty", func([]tarn.Op[string, int]) error { return tarn.IndexError{} }, true},
+		{"too long", func(ops []tarn.Op[string, int]) error { return make(tarn.IndexError, len(ops)+1) }, false},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				writer := tarn.WriteManyFuncs(func(_ context.Context, ops []tarn.Op[string, int]) error { return row.apply(ops) })
+				check := func(err error) {
+					t.Helper()
+					require.Equal(t, row.written, err == nil, "%v", err)
+				}
+				read := strategies.LookAside(newMemory[string, int](t))
+				through := strategies.WriteThrough(read, writer)
+				check(through.Set(t.Context(), "a", 1))
+				check(through.Delete(t.Context(), "a"))
+				check(through.SetMany(t.Context(), []string{"a", "b", "a"}, []int{1, 2, 3}))
+				check(tarn.SetMany(t.Context(), through, map[string]int{"a": 3, "b": 2}))
+				_, err := read.Get(t.Context(), "a")
+				check(err)
+
+				back, err := strategies.WriteBack(read, writer, wbConfig{})
+				require.NoError(t, err)
+				require.NoError(t, back.SetMany(t.Context(), []string{"a", "b"}, []int{4, 5}))
+				check(back.Flush(t.Context()))
+				leaving, leave := context.WithTimeout(t.Context(), time.Second)
+				defer leave()
+				check(back.Close(leaving))
+			})
+		})
+	}
+}

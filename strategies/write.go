@@ -26,6 +26,7 @@ type sourceWriter[K comparable, V any] struct {
 	config writeConfig
 	turns  *keyLocks[K] // writes of one key, in the order of their commits; nil: in any
 	keep   bool         // the cache keeps what was written; false: it forgets the key
+	closed atomic.Bool
 }
 
 func newSourceWriter[K comparable, V any](
@@ -44,7 +45,7 @@ func newSourceWriter[K comparable, V any](
 
 // write writes one key.
 func (w *sourceWriter[K, V]) write(ctx context.Context, op tarn.Op[K, V]) error {
-	if err := ctx.Err(); err != nil {
+	if err := w.refuses(ctx); err != nil {
 		return err
 	}
 	if writing(ctx, w, op.Key) {
@@ -59,12 +60,20 @@ func (w *sourceWriter[K, V]) write(ctx context.Context, op tarn.Op[K, V]) error 
 	}
 	keys := []K{op.Key}
 	return w.guarded(ctx, keys, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
-		err := w.apply(ctx, op)
+		err := applyOne(ctx, w.writer, op)
 		if err == nil {
 			outcomes[0] = w.outcome(op)
 		}
 		return err
 	})
+}
+
+// refuses returns the reason for which nothing is written, if there is one.
+func (w *sourceWriter[K, V]) refuses(ctx context.Context) error {
+	if w.closed.Load() {
+		return tarn.ErrClosed
+	}
+	return ctx.Err()
 }
 
 // writeMany writes many keys, in one call if the writer can. The last of several operations on one key counts.
@@ -75,7 +84,7 @@ func (w *sourceWriter[K, V]) writeMany(ctx context.Context, keys []K, op func(i 
 	if w.batch == nil {
 		return w.writeEach(ctx, keys, op)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := w.refuses(ctx); err != nil {
 		return err
 	}
 	which := last(keys)
@@ -96,7 +105,7 @@ func (w *sourceWriter[K, V]) writeMany(ctx context.Context, keys []K, op func(i 
 		defer unlock()
 	}
 	err := w.guarded(ctx, distinct, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
-		err := w.batch.Apply(ctx, slices.Clone(ops)) // which may sort its own
+		err := applyMany(ctx, w.batch, ops)
 		for i := range ops {
 			if tarn.ErrAt(err, i, len(ops)) == nil {
 				outcomes[i] = w.outcome(ops[i])
@@ -135,24 +144,46 @@ func spread[K comparable](err error, keys []K, which []int) error {
 	return all
 }
 
-// apply writes one operation to the source.
-func (w *sourceWriter[K, V]) apply(ctx context.Context, op tarn.Op[K, V]) error {
+// applyOne writes one operation to the source.
+func applyOne[K comparable, V any](ctx context.Context, writer tarn.Writer[K, V], op tarn.Op[K, V]) error {
 	if op.Delete {
-		return w.writer.Delete(ctx, op.Key)
+		return failures(writer.Delete(ctx, op.Key), 1)
 	}
-	return w.writer.Save(ctx, op.Key, op.Value)
+	return failures(writer.Save(ctx, op.Key, op.Value), 1)
+}
+
+// applyMany writes operations to the source in one call.
+func applyMany[K comparable, V any](ctx context.Context, writer tarn.BatchWriter[K, V], ops []tarn.Op[K, V]) error {
+	return failures(writer.Apply(ctx, slices.Clone(ops)), len(ops)) // it may sort its own
+}
+
+// failures returns the error of a write of n operations, and nil for an IndexError in which none of them failed.
+func failures(err error, n int) error {
+	if none, ok := err.(tarn.IndexError); err == nil || ok && len(none) == 0 {
+		return nil
+	}
+	for i := range n {
+		if tarn.ErrAt(err, i, n) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outcome is what the cache is told of an operation that the source has.
 func (w *sourceWriter[K, V]) outcome(op tarn.Op[K, V]) tarn.Outcome[V] {
-	switch {
-	case !w.keep:
+	if !w.keep {
 		return tarn.Outcome[V]{}
-	case op.Delete:
-		return tarn.Outcome[V]{Kind: tarn.Removed}
-	default:
-		return tarn.Outcome[V]{Kind: tarn.Stored, Value: op.Value}
 	}
+	return outcome(op)
+}
+
+// outcome returns what the source has after an operation.
+func outcome[K comparable, V any](op tarn.Op[K, V]) tarn.Outcome[V] {
+	if op.Delete {
+		return tarn.Outcome[V]{Kind: tarn.Removed}
+	}
+	return tarn.Outcome[V]{Kind: tarn.Stored, Value: op.Value}
 }
 
 // guarded runs a write of the source under a hold of its keys.

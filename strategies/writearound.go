@@ -64,5 +64,8 @@ func (c *WriteAroundCache[K, V]) DeleteMany(ctx context.Context, keys []K) error
 	return c.write.writeMany(ctx, keys, func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Delete: true} })
 }
 
-// Close closes the inner cache.
-func (c *WriteAroundCache[K, V]) Close(ctx context.Context) error { return closeInner(ctx, c.inner) }
+// Close refuses writes from now on and closes the inner cache.
+func (c *WriteAroundCache[K, V]) Close(ctx context.Context) error {
+	c.write.closed.Store(true)
+	return closeInner(ctx, c.inner)
+}

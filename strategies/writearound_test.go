@@ -64,3 +64,23 @@ func TestWithCopyLeft(t *testing.T) {
 		require.ErrorIs(t, c.Set(t.Context(), "a", 3), errBroken)
 	})
 }
+
+// After Close nothing reaches the source, also where no cache is asked before.
+func TestWritesAfterClose(t *testing.T) {
+	for rule, opts := range map[string][]strategies.WriteOption{
+		"holds": nil, "the copy is left": {strategies.WithCopyLeft()},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			src := &table{source: newSource(map[string]int{"a": 1})}
+			c := strategies.WriteAround(strategies.LookAside(newMemory[string, int](t)), batchTable{src}, opts...)
+			require.NoError(t, c.Close(t.Context()))
+			require.ErrorIs(t, c.Set(t.Context(), "a", 2), tarn.ErrClosed)
+			require.ErrorIs(t, c.Delete(t.Context(), "a"), tarn.ErrClosed)
+			require.ErrorIs(t, c.SetMany(t.Context(), []string{"a"}, []int{2}), tarn.ErrClosed)
+			require.ErrorIs(t, c.DeleteMany(t.Context(), []string{"a"}), tarn.ErrClosed)
+			v, err := src.source.Load(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, 1, v)
+		})
+	}
+}

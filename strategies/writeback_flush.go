@@ -119,9 +119,8 @@ func (c *WriteBackCache[K, V]) applyBatch(ctx context.Context, a *attempt[K, V])
 	ctx, cancel := context.WithTimeout(ctx, c.config.WriteTimeout)
 	defer cancel()
 	n := len(a.ops)
-	ops := slices.Clone(a.ops) // the writer may sort its own
 	var err error
-	if panicked := contained(func() { err = c.batch.Apply(ctx, ops) }); panicked != nil {
+	if panicked := contained(func() { err = applyMany(ctx, c.batch, a.ops) }); panicked != nil {
 		c.panicked(ctx, panicked)
 		err = panicked
 	}
@@ -153,10 +152,7 @@ func (c *WriteBackCache[K, V]) applyEach(ctx context.Context, a *attempt[K, V]) 
 func (c *WriteBackCache[K, V]) applyOne(ctx context.Context, op tarn.Op[K, V]) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.WriteTimeout)
 	defer cancel()
-	if op.Delete {
-		return c.writer.Delete(ctx, op.Key)
-	}
-	return c.writer.Save(ctx, op.Key, op.Value)
+	return applyOne(ctx, c.writer, op)
 }
 
 // settle tells the cache what became of the keys. It does so even if ctx has ended meanwhile.
@@ -197,14 +193,6 @@ func (c *WriteBackCache[K, V]) settle(ctx context.Context, a *attempt[K, V]) {
 		a.stale = err
 		c.tellContained(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: written, Err: err})
 	}
-}
-
-// outcome returns what the source has after an operation.
-func outcome[K comparable, V any](op tarn.Op[K, V]) tarn.Outcome[V] {
-	if op.Delete {
-		return tarn.Outcome[V]{Kind: tarn.Removed}
-	}
-	return tarn.Outcome[V]{Kind: tarn.Stored, Value: op.Value}
 }
 
 // invalidate deletes from the cache what was written without a hold.
