@@ -73,12 +73,7 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 func (h *hold[K, V]) settle(ctx context.Context, outcomes []tarn.Outcome[V]) error {
 	r := h.reader
 	if h.tokens == nil {
-		return eachOf(len(h.keys), func(i int) error {
-			if e, ok := r.outcome(outcomes[i]); ok {
-				return r.store.Set(ctx, h.keys[i], e)
-			}
-			return r.store.Delete(ctx, h.keys[i])
-		})
+		return eachOf(len(h.keys), func(i int) error { return r.tell(ctx, h.keys[i], outcomes[i]) })
 	}
 	settlements := make([]tarn.Settlement[K, V], len(h.keys))
 	for i, key := range h.keys {
@@ -87,6 +82,21 @@ func (h *hold[K, V]) settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 		s.Entry, s.Store = r.outcome(outcomes[i])
 	}
 	return r.holder.Settle(ctx, settlements)
+}
+
+// tell tells the store of a write that held nothing.
+func (r *reader[K, V]) tell(ctx context.Context, key K, o tarn.Outcome[V]) error {
+	if e, ok := r.outcome(o); ok {
+		err := r.store.Set(ctx, key, e)
+		switch {
+		case errors.Is(err, tarn.ErrTooHeavy):
+			return nil // nothing is left under the key
+		case !errors.Is(err, tarn.ErrHeld):
+			return err
+		}
+		// Somebody else holds the key, and may have written the source before. The delete keeps that from the store.
+	}
+	return r.store.Delete(ctx, key)
 }
 
 // outcome makes an entry of what a write did, if there is one to store.
