@@ -26,9 +26,10 @@ import (
 // holds.
 //
 // A hit waits for no writer for longer than the change of one entry takes, allocates nothing, and reads the clock
-// once, or not at all if the entry has no deadline. No method waits for anything but the store's locks, none of
-// which is held for more than the work of some hundred entries (a Hold: its keys), and all user functions
-// run outside them.
+// once, or not at all if the entry has no deadline. No method waits for anything but the store's locks, and all user
+// functions run outside them. A lock is held for the work of some hundred entries at most, but for three: an entry
+// that is as heavy as very many others puts them all out at once; where the number of entries doubles, so does the
+// sketch that counts uses, which is copied; and a Hold takes all of its keys at once.
 //
 // A key that is not equal to itself, such as NaN or a struct with one in it, could never be found again. It is
 // treated like an entry that is evicted at once: Set returns nil and keeps nothing, and OnRemove is told so.
