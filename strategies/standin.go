@@ -2,7 +2,6 @@ package strategies
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -111,24 +110,25 @@ func (s *standIn[K, V]) sweep(now ttl.Time) {
 	s.sweepAt = 2 * len(s.records)
 }
 
-// change runs a store operation that changes key, unless the key is held and the operation must not touch a held
-// key.
-func (s *standIn[K, V]) change(ctx context.Context, key K, heldErr error, f func() error) error {
+// change runs a store operation that changes key, also while it is held if evenHeld, and reports whether it did.
+func (s *standIn[K, V]) change(ctx context.Context, key K, evenHeld bool, f func() error) (ran bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	h := s.locks.hash(key)
 	if err := s.locks.lock(ctx, h); err != nil {
-		return err
+		return false, err
 	}
 	defer s.locks.unlock(h)
-	held := false
 	s.record(key, func(r *guard.Record, now ttl.Time) {
-		if held = r.Held(now) && heldErr != nil; !held {
+		if ran = evenHeld || !r.Held(now); ran {
 			r.Change()
 		}
 	})
-	if held {
-		return heldErr
+	if !ran {
+		return false, nil
 	}
-	return f()
+	return true, f()
 }
 
 func (s *standIn[K, V]) Get(ctx context.Context, key K) (tarn.Entry[V], bool, error) {
@@ -140,17 +140,16 @@ func (s *standIn[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Looku
 }
 
 func (s *standIn[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	ran, err := s.change(ctx, key, false, func() error { return s.store.Set(ctx, key, e) })
+	if err == nil && !ran {
+		return tarn.ErrHeld
 	}
-	return s.change(ctx, key, tarn.ErrHeld, func() error { return s.store.Set(ctx, key, e) })
+	return err
 }
 
 func (s *standIn[K, V]) Delete(ctx context.Context, key K) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.change(ctx, key, nil, func() error { return s.store.Delete(ctx, key) })
+	_, err := s.change(ctx, key, true, func() error { return s.store.Delete(ctx, key) })
+	return err
 }
 
 // SetMany sets the keys one by one: each is checked and set in one step.
@@ -165,33 +164,19 @@ func (s *standIn[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	return eachOf(len(keys), func(i int) error { return s.Delete(ctx, keys[i]) })
 }
 
-var errSkip = errors.New("held")
-
 func (s *standIn[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	err = s.change(ctx, key, errSkip, func() error {
+	_, err = s.change(ctx, key, false, func() error {
 		added, err = s.adder.Add(ctx, key, e)
 		return err
 	})
-	if err == errSkip {
-		return false, nil
-	}
 	return added, err
 }
 
 func (s *standIn[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touched bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	err = s.change(ctx, key, errSkip, func() error {
+	_, err = s.change(ctx, key, false, func() error {
 		touched, err = s.toucher.Touch(ctx, key, expires)
 		return err
 	})
-	if err == errSkip {
-		return false, nil
-	}
 	return touched, err
 }
 
