@@ -21,12 +21,34 @@ func (r *reader[K, V]) writable(ctx context.Context, op string, able bool) error
 	return ctx.Err()
 }
 
+// during names the operation in an error of the store, or in each of a batch's, as Get does. What the cache itself
+// says of an operation, and the end of its context, need no name.
+func during(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var ie tarn.IndexError
+	if errors.As(err, &ie) {
+		all := make(tarn.IndexError, len(ie))
+		for i, err := range ie {
+			all[i] = during(op, err)
+		}
+		return all
+	}
+	for _, plain := range []error{tarn.ErrHeld, tarn.ErrClosed, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, plain) {
+			return err
+		}
+	}
+	return fmt.Errorf("tarn: %s: %w", op, err)
+}
+
 // set stores a value that the application brought.
 func (r *reader[K, V]) set(ctx context.Context, key K, value V, policy ttl.Policy) error {
 	if err := r.writable(ctx, "set", true); err != nil {
 		return err
 	}
-	return r.store.Set(ctx, key, r.positive(value, policy))
+	return during("set", r.store.Set(ctx, key, r.positive(value, policy)))
 }
 
 // delete invalidates key.
@@ -38,7 +60,7 @@ func (r *reader[K, V]) delete(ctx context.Context, key K) error {
 	err := r.store.Delete(ctx, key)
 	if err != nil {
 		r.broke(err, key)
-		return err
+		return during("delete", err)
 	}
 	r.repaired(key, n)
 	return nil
@@ -58,7 +80,7 @@ func (r *reader[K, V]) setMany(ctx context.Context, keys []K, values []V) error 
 	for i, v := range values {
 		entries[i] = r.positive(v, r.config.policy)
 	}
-	return r.batch.SetMany(ctx, keys, entries)
+	return during("set", r.batch.SetMany(ctx, keys, entries))
 }
 
 func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
@@ -74,7 +96,7 @@ func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
 			r.broke(err, key)
 		}
 	}
-	return err
+	return during("delete", err)
 }
 
 // manyReader answers many keys; see tarn.BatchCache.

@@ -67,7 +67,8 @@ func (c *LookAsideCache[K, V]) Add(ctx context.Context, key K, value V) (bool, e
 	if err := c.reader.writable(ctx, "add", c.adder != nil); err != nil {
 		return false, err
 	}
-	return c.adder.Add(ctx, key, c.reader.positive(value, c.reader.config.policy))
+	added, err := c.adder.Add(ctx, key, c.reader.positive(value, c.reader.config.policy))
+	return added, during("add", err)
 }
 
 // Touch gives what is stored under key a new life, as if it were set now, and reports whether there was anything. On a
@@ -79,13 +80,14 @@ func (c *LookAsideCache[K, V]) Touch(ctx context.Context, key K) (bool, error) {
 	}
 	if c.change == nil {
 		var none V
-		return c.touch.Touch(ctx, key, c.reader.positive(none, c.reader.config.policy).Expires)
+		touched, err := c.touch.Touch(ctx, key, c.reader.positive(none, c.reader.config.policy).Expires)
+		return touched, during("touch", err)
 	}
 	_, touched, err := c.change.Compute(ctx, key, c.renew)
 	if errors.Is(err, tarn.ErrHeld) {
 		return false, nil
 	}
-	return touched, err
+	return touched, during("touch", err)
 }
 
 // renew gives an entry the deadlines of one that is set now. An absence that would not be remembered stays as it is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,6 +136,71 @@ func TestWhatTheStoreCannot(t *testing.T) {
 		_, err = c.Touch(t.Context(), "a")
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 	})
+}
+
+// An error of the store says what was being done, and what the cache itself says stays as it is.
+func TestErrorsNameTheOperation(t *testing.T) {
+	keys := []string{"a", "b"}
+	for _, tt := range []struct {
+		op    string
+		names string // what the store calls it
+		call  func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error
+	}{
+		{"get", "get", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			_, err := c.Get(ctx, "a")
+			return err
+		}},
+		{"get", "getmany", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			return c.GetMany(ctx, keys, make([]tarn.Result[int], 2))
+		}},
+		{"set", "set", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			return c.Set(ctx, "a", 1)
+		}},
+		{"set", "setmany", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			return c.SetMany(ctx, keys, []int{1, 2})
+		}},
+		{"delete", "delete", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			return c.Delete(ctx, "a")
+		}},
+		{"delete", "deletemany", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			return c.DeleteMany(ctx, keys)
+		}},
+		{"add", "add", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			_, err := c.Add(ctx, "a", 1)
+			return err
+		}},
+		{"touch", "touch", func(ctx context.Context, c *strategies.LookAsideCache[string, int]) error {
+			_, err := c.Touch(ctx, "a")
+			return err
+		}},
+	} {
+		t.Run(tt.names, func(t *testing.T) {
+			store := newTamper(t)
+			c := strategies.LookAside(store)
+			var fails error
+			store.on(func(_ context.Context, op string) error {
+				if op == tt.names {
+					return fails
+				}
+				return nil
+			})
+			want := "tarn: " + tt.op + ": broken"
+			fails = errBroken
+			require.EqualError(t, tt.call(t.Context(), c), want)
+			if strings.HasSuffix(tt.names, "many") && tt.op != "get" {
+				fails = tarn.IndexError{nil, errBroken}
+				err := tt.call(t.Context(), c)
+				require.NoError(t, tarn.ErrAt(err, 0, 2))
+				require.EqualError(t, tarn.ErrAt(err, 1, 2), want)
+			}
+			fails = tarn.ErrClosed
+			require.Equal(t, tarn.ErrClosed, tt.call(t.Context(), c))
+			store.on(nil)
+			require.NoError(t, c.Delete(t.Context(), "a"))
+			require.NoError(t, c.Delete(t.Context(), "b"))
+			require.NoError(t, c.Close(t.Context()))
+		})
+	}
 }
 
 func TestFetch(t *testing.T) {
