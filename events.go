@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Observer is told what happens, on the goroutine where it happens and outside every lock. It is quick, calls back
+// Observer is told what happens, as it happens and outside every lock. It is quick, calls back
 // into no cache, and does not panic: where it happens is often a goroutine on which nobody could recover. Any number
 // of goroutines may call it at once.
 type Observer interface {

@@ -54,7 +54,9 @@ func TestFlakyStore(t *testing.T) {
 						}))
 						flaky.Inject(faulty.Fault{Kind: kind, Chance: 0.2})
 						readAndWrite(t, tt.make(in, src), src)
-						require.NoError(t, in.Close(t.Context()))
+						if err := in.Close(t.Context()); !errors.Is(err, tarn.ErrMaybeStale) { // its last repair may fail
+							require.NoError(t, err)
+						}
 					})
 				})
 			}

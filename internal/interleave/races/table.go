@@ -107,6 +107,7 @@ var Table = []Row{
 		Rule:    "a hit that prolongs a life does not bring back what was invalidated",
 		Actors:  []Actor{Gets(0, 2), Sets(0), Invalidates(0)},
 		Options: options(strategies.WithTTL(ttl.Policy{Sliding: time.Hour})),
+		Age:     true, // or there is no life to prolong
 	}, {
 		Name:    "expiry",
 		Rule:    "an entry that expires takes no lease with it",
@@ -189,6 +190,17 @@ var Table = []Row{
 		Name:   "the hold runs out before the commit, and the settle is lost",
 		Rule:   "a write is acknowledged without its settle only if its hold cannot have run out before the commit",
 		Actors: []Actor{Gets(0, 2), Sets(0)},
+		Pause:  true,
+		Lost:   1,
+	}, {
+		Name:   "a settle is lost, as another process sees it",
+		Rule:   "a write that could not tell the store is not acknowledged, for others cannot know what to go around",
+		Actors: []Actor{Gets(1, 2), Sets(0)},
+		Lost:   1,
+	}, {
+		Name:   "the hold runs out before the commit, and the settle is lost, as another process sees it",
+		Rule:   "a write is acknowledged without its settle only if its hold cannot have run out before the commit",
+		Actors: []Actor{Gets(1, 2), Sets(0)},
 		Pause:  true,
 		Lost:   1,
 	}, {
