@@ -28,9 +28,9 @@ type Options[K comparable, V any] struct {
 	// goroutine of the operation that removed it or on the store's own that removes what has expired. A value that
 	// Set accepts and does not keep, because its Expires has passed already, leaves at once.
 	//
-	// OnRemove may call the store. If it panics, the store is whole: an operation passes the panic on to its caller
-	// once the others of its removals are told, and the store's own goroutine tells the Observer of it. Nil: nobody
-	// is told.
+	// OnRemove may call the store, but must not write that key through a strategy, which may be waiting for it. If
+	// it panics, the store is whole: an operation passes the panic on to its caller once the others of its removals
+	// are told, and the store's own goroutine tells the Observer of it. Nil: nobody is told.
 	//
 	// A remembered absence has no value, and nobody is told when it leaves. Nor does Close tell.
 	OnRemove func(Removal[K, V])
