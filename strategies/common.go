@@ -46,6 +46,16 @@ func eachOf(n int, do func(i int) error) error {
 	return errs
 }
 
+// failedOf returns the keys of a batch that its error concerns.
+func failedOf[K comparable](err error, keys []K) (failed []K) {
+	for i, key := range keys {
+		if tarn.ErrAt(err, i, len(keys)) != nil {
+			failed = append(failed, key)
+		}
+	}
+	return failed
+}
+
 // closeInner closes a strategy inside another, if it can be closed.
 func closeInner(ctx context.Context, inner any) error {
 	if c, ok := inner.(interface{ Close(context.Context) error }); ok {

@@ -91,10 +91,8 @@ func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
 		return eachOf(len(keys), func(i int) error { return r.delete(ctx, keys[i]) })
 	}
 	err := r.batch.DeleteMany(ctx, keys)
-	for i, key := range keys {
-		if err := tarn.ErrAt(err, i, len(keys)); err != nil {
-			r.broke(err, key)
-		}
+	if err != nil {
+		r.broke(err, failedOf(err, keys)...)
 	}
 	return during("delete", err)
 }

@@ -65,8 +65,9 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	if stood && !errors.Is(err, tarn.ErrClosed) {
 		return nil
 	}
-	r.broke(err, h.keys...)
-	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, h.keys...)
+	untold := failedOf(err, h.keys)
+	r.broke(err, untold...)
+	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, untold...)
 	return maybeStale(err)
 }
 

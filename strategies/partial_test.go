@@ -101,3 +101,28 @@ func TestIndexErrorWithoutFailures(t *testing.T) {
 		})
 	}
 }
+
+// Of a batch of which the store heard in part, only what it did not hear of is reported and gone around.
+func TestWhatTheStoreWasToldIsNotStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		mem := newMemory[string, int](t)
+		store := faulty.New[string, int](mem)
+		var seen events
+		src := &table{source: newSource(map[string]int{})}
+		read := strategies.ReadThrough(store, src.source, strategies.WithoutHolds(), strategies.WithObserver(&seen))
+		c := strategies.WriteThrough(read, batchTable{src})
+		store.Inject(faulty.Fault{Kind: faulty.Fail, Ops: faulty.Set, Times: 1})
+
+		var failed tarn.IndexError
+		require.ErrorAs(t, c.SetMany(ctx, []string{"a", "b"}, []int{1, 2}), &failed)
+		require.ErrorIs(t, failed[0], tarn.ErrMaybeStale)
+		require.NoError(t, failed[1])
+		require.Equal(t, 1, seen.count(tarn.EventMaybeStale))
+		loaded := src.loaded()
+		hasValue(t, 2, <-asked(ctx, c, "b"))
+		require.Equal(t, loaded, src.loaded(), "b is served from the cache")
+		hasValue(t, 1, <-asked(ctx, c, "a"))
+		require.Equal(t, loaded+1, src.loaded(), "a is not")
+	})
+}

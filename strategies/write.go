@@ -233,8 +233,11 @@ func underHold[K comparable, V any](
 	write func(outcomes []tarn.Outcome[V]) error,
 ) (err error) {
 	h, err := inner.Hold(ctx, keys)
-	if err != nil && refusesWrite(ctx, err) {
-		return err
+	if err != nil {
+		if refusesWrite(ctx, err) {
+			return err
+		}
+		h = nil // a decorator may have returned both
 	}
 	outcomes := make([]tarn.Outcome[V], len(keys))
 	defer func() {
@@ -282,7 +285,7 @@ func forget[K comparable, V any](ctx context.Context, config *common, inner tarn
 	if err == nil {
 		return nil
 	}
-	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, keys...)
+	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, failedOf(err, keys)...)
 	return maybeStale(err)
 }
 
