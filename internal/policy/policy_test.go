@@ -1,0 +1,232 @@
+package policy_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tarncache/tarn/internal/policy"
+)
+
+// owner is a cache of hashes that checks what the policy tells it.
+type owner struct {
+	t       testing.TB
+	policy  *policy.Policy
+	at      map[uint32]policy.Place
+	weight  map[uint32]uint64
+	uses    map[uint32]uint32
+	evicted int
+	fresh   uint32 // what is being inserted, which must not be evicted
+	calls   int
+}
+
+func newOwner(t testing.TB, limit uint64, options policy.Options) *owner {
+	o := &owner{t: t, at: map[uint32]policy.Place{}, weight: map[uint32]uint64{}, uses: map[uint32]uint32{}}
+	o.policy = policy.New(o, options)
+	o.policy.SetLimit(limit)
+	return o
+}
+
+func (o *owner) Uses(hash uint32, at policy.Place) uint32 {
+	o.calls++
+	o.check(hash, at)
+	uses := o.uses[hash]
+	o.uses[hash] = 0
+	return uses
+}
+
+func (o *owner) Moved(hash uint32, from, to policy.Place) {
+	o.calls++
+	o.check(hash, from)
+	o.at[hash] = to
+}
+
+func (o *owner) Evict(hash uint32, at policy.Place) {
+	o.calls++
+	o.check(hash, at)
+	if hash == o.fresh {
+		o.t.Fatalf("the new entry %d was evicted", hash)
+	}
+	o.forget(hash)
+	o.evicted++
+}
+
+func (o *owner) Watch(hash uint32, at policy.Place, _ bool) { o.check(hash, at) }
+
+func (o *owner) check(hash uint32, at policy.Place) {
+	if want, ok := o.at[hash]; !ok || want != at && hash != o.fresh {
+		o.t.Fatalf("entry %d is said to be at %x, and is at %x (there: %v)", hash, at, want, ok)
+	}
+}
+
+func (o *owner) forget(hash uint32) {
+	delete(o.at, hash)
+	delete(o.weight, hash)
+	delete(o.uses, hash)
+}
+
+// get uses or inserts an entry and reports whether it was there.
+func (o *owner) get(hash uint32, weight uint64) bool {
+	if _, ok := o.at[hash]; ok {
+		o.uses[hash] = min(o.uses[hash]+1, 15)
+		return true
+	}
+	o.fresh = hash
+	o.at[hash] = 0
+	o.weight[hash] = weight
+	o.at[hash] = o.policy.Insert(hash, weight)
+	o.fresh = ^uint32(0)
+	return false
+}
+
+func (o *owner) remove(hash uint32) {
+	if at, ok := o.at[hash]; ok {
+		o.forget(hash)
+		o.policy.Remove(at)
+	}
+}
+
+func (o *owner) reweigh(hash uint32, weight uint64) {
+	if at, ok := o.at[hash]; ok {
+		o.fresh = hash
+		o.at[hash] = 0
+		o.weight[hash] = weight
+		o.at[hash] = o.policy.Reweigh(at, hash, weight)
+		o.fresh = ^uint32(0)
+	}
+}
+
+// verify compares the policy with what the owner has.
+func (o *owner) verify() {
+	o.t.Helper()
+	if o.policy.Len() != len(o.at) {
+		o.t.Fatalf("Len is %d with %d entries", o.policy.Len(), len(o.at))
+	}
+	var weight uint64
+	places := make(map[policy.Place]bool, len(o.at))
+	for hash, at := range o.at {
+		weight += o.weight[hash]
+		if at == 0 || places[at] {
+			o.t.Fatalf("entry %d is at %x, as another is", hash, at)
+		}
+		places[at] = true
+	}
+	if o.policy.Weight() != weight {
+		o.t.Fatalf("Weight is %d, and the entries weigh %d", o.policy.Weight(), weight)
+	}
+}
+
+func TestQueuesAgreeWithTheOwner(t *testing.T) {
+	for _, weighted := range []bool{false, true} {
+		random := rand.New(rand.NewPCG(1, 2))
+		o := newOwner(t, 100, policy.Options{Weighted: weighted})
+		weigh := func() uint64 {
+			if weighted {
+				return random.Uint64N(20)
+			}
+			return 1
+		}
+		for step := range 200_000 {
+			hash := random.Uint32N(400)
+			switch random.Uint32N(20) {
+			case 0, 1:
+				o.remove(hash)
+			case 2:
+				o.reweigh(hash, weigh())
+			case 3:
+				if random.Uint32N(20) == 0 {
+					o.policy.EvictOne()
+				}
+			case 4:
+				if random.Uint32N(1000) == 0 {
+					o.policy.SetLimit(20 + random.Uint64N(500))
+					for o.policy.Weight() > o.policy.Limit() && o.policy.EvictOne() {
+					}
+				}
+			case 5:
+				if random.Uint32N(5000) == 0 {
+					o.policy.Clear()
+					o.at, o.weight, o.uses = map[uint32]policy.Place{}, map[uint32]uint64{}, map[uint32]uint32{}
+				}
+			default:
+				o.get(hash, weigh())
+			}
+			if o.policy.Weight() > o.policy.Limit() {
+				t.Fatalf("step %d: the weight %d is above the limit %d", step, o.policy.Weight(), o.policy.Limit())
+			}
+			if step%100 == 0 {
+				o.verify()
+			}
+		}
+	}
+}
+
+// mix spreads small numbers over the hashes.
+func mix(i int) uint32 { return uint32(i) * 0x9E3779B1 & (1<<policy.HashBits - 1) }
+
+func TestALoopLargerThanTheLimitHits(t *testing.T) {
+	o := newOwner(t, 1000, policy.Options{})
+	hits := 0
+	for i := range 100 * 1100 {
+		if o.get(mix(i%1100), 1) {
+			hits++
+		}
+	}
+	if ratio := float64(hits) / (100 * 1100); ratio < 0.8 {
+		t.Errorf("hit ratio %.3f on a loop of 1100 over 1000 entries", ratio)
+	}
+}
+
+func TestAScanDoesNotWashOutWhatIsUsed(t *testing.T) {
+	o := newOwner(t, 1000, policy.Options{})
+	for range 10 {
+		for i := range 500 {
+			o.get(mix(i), 1)
+		}
+	}
+	for i := range 20_000 {
+		o.get(mix(1000+i), 1)
+	}
+	hits := 0
+	for i := range 500 {
+		if o.get(mix(i), 1) {
+			hits++
+		}
+	}
+	if hits < 490 {
+		t.Errorf("after a scan %d of 500 entries are left", hits)
+	}
+}
+
+// steady has entries that no call ever looks up: what is measured is the policy.
+type steady struct{}
+
+func (steady) Uses(uint32, policy.Place) uint32         { return 0 }
+func (steady) Moved(uint32, policy.Place, policy.Place) {}
+func (steady) Evict(uint32, policy.Place)               {}
+func (steady) Watch(uint32, policy.Place, bool)         {}
+
+func TestInsertAllocatesNothingAtTheLimit(t *testing.T) {
+	p := policy.New(steady{}, policy.Options{})
+	p.SetLimit(10_000)
+	i := 0
+	for ; i < 30_000; i++ {
+		p.Insert(mix(i), 1)
+	}
+	if n := testing.AllocsPerRun(100_000, func() { i++; p.Insert(mix(i), 1) }); n != 0 {
+		t.Errorf("%v allocations per Insert", n)
+	}
+}
+
+func BenchmarkInsert(b *testing.B) {
+	p := policy.New(steady{}, policy.Options{})
+	p.SetLimit(50_000)
+	i := 0
+	for ; i < 100_000; i++ {
+		p.Insert(mix(i), 1)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		i++
+		p.Insert(mix(i), 1)
+	}
+}
