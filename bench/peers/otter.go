@@ -1,6 +1,10 @@
 package peers
 
-import "github.com/maypok86/otter/v2"
+import (
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
 
 // otterCache is otter as its own benchmarks have it (benchmarks/client/otter.go in its repository): MaximumSize, and
 // InitialCapacity, which its documentation says avoids resizing. Entries with a life have ExpiryWriting, as in the
@@ -26,6 +30,10 @@ func newOtter[K Key, V any](o Options) (*Peer[K, V], error) {
 		Close: func() {
 			c.StopAllGoroutines()
 			c.InvalidateAll()
+		},
+		SetUntil: func(key K, value V, until time.Time) {
+			c.Set(key, value)
+			c.SetExpiresAfter(key, time.Until(until))
 		},
 	}, nil
 }

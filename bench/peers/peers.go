@@ -58,6 +58,10 @@ type Peer[K Key, V any] struct {
 	Len   func() int // the entries it holds; some caches only estimate it
 	Wait  func()     // returns when the Sets so far have had their effect
 	Close func()     // ends its goroutines, where it can, and frees its entries
+
+	// SetUntil is a Set of an entry that lives until an instant; nil if the lives of a cache are all the same. The
+	// cache is made with a Life, which the entries of Set have.
+	SetUntil func(key K, value V, until time.Time)
 }
 
 // Facts are what has to be known of a cache to compare with it.

@@ -31,6 +31,9 @@ func newRistretto[K Key, V any](o Options) (*Peer[K, V], error) {
 		Len:   func() int { return int(c.MaxCost() - c.RemainingCost()) },
 		Wait:  c.Wait,
 		Close: c.Close,
+		SetUntil: func(key K, value V, until time.Time) {
+			c.SetWithTTL(key, value, 1, time.Until(until))
+		},
 	}
 	if o.Replay {
 		p.Cache = waitingRistretto[K, V]{ristrettoCache[K, V]{c, o.Life}}

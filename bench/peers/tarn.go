@@ -21,6 +21,12 @@ func newTarn[K Key, V any](o Options) (*Peer[K, V], error) {
 		Len:   s.Len,
 		Wait:  nothing, // a Set has had its effect when it returns
 		Close: func() { _ = s.Close() },
+		SetUntil: func(key K, value V, until time.Time) {
+			e := tarn.Entry[V]{Value: value, Expires: s.Clock().Now().Add(time.Until(until))}
+			if err := s.Set(context.Background(), key, e); err != nil {
+				panic(err)
+			}
+		},
 	}, nil
 }
 

@@ -22,7 +22,15 @@ func newTheine[K Key, V any](o Options) (*Peer[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer[K, V]{Cache: theineCache[K, V]{c, o.Life}, Len: c.Len, Wait: c.Wait, Close: c.Close}
+	p := &Peer[K, V]{
+		Cache: theineCache[K, V]{c, o.Life},
+		Len:   c.Len,
+		Wait:  c.Wait,
+		Close: c.Close,
+		SetUntil: func(key K, value V, until time.Time) {
+			c.SetWithTTL(key, value, 1, time.Until(until))
+		},
+	}
 	if o.Replay {
 		p.Cache = waitingTheine[K, V]{theineCache[K, V]{c, o.Life}}
 	}
