@@ -1,0 +1,145 @@
+// Command hitratio replays traces against caches and says how many of the requests each could answer.
+//
+//	go run ./bench/cmd/hitratio -format arc -caps 250,500,1000,2000 -opt oltp.arc.gz
+//	go run ./bench/cmd/hitratio -format be64 -caps 250,1000 -caches tarn,otter corda.be64.gz lirs:loop.lirs.gz corda.be64.gz
+//	go run ./bench/cmd/hitratio -opt
+//
+// The files are one trace, each the continuation of the one before it, and may be compressed with gzip. A file whose
+// format is not that of -format has its own in front, with a colon. A key that is in two files is one key. Without a
+// file, the traces are made up: zipf, zipf+scan, loop and zipf-shifting.
+//
+// A request is a hit if the cache has its key, and a miss puts the key into it. The table gives hits in percent of
+// requests:
+//
+//	     trace  requests    keys  entries  optimum    tarn   otter
+//	oltp.arc.gz    914145  186880      250    38.47  25.10   24.45
+//
+// The optimum is that of a cache that knows what will be asked for (Belady). It takes four bytes for each request.
+//
+// A bar on a terminal shows how far the replay is. A damaged or truncated file is an error that says where; then there
+// is no table.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/tarncache/tarn/bench/replay"
+	"github.com/tarncache/tarn/bench/trace"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if err == flag.ErrHelp {
+			return
+		}
+		fmt.Fprintln(os.Stderr, "hitratio:", err)
+		os.Exit(1)
+	}
+}
+
+type settings struct {
+	format, caps, caches string
+	csv                  bool
+	requests             int64
+	seed                 uint64
+	plan                 replay.Plan
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	var s settings
+	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: hitratio [flags] -caps 250,500 [format:]FILE...\n       hitratio [flags]")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&s.format, "format", "", "the format of files without one in front: "+strings.Join(trace.Formats(), ", "))
+	flags.StringVar(&s.caps, "caps", "", "the capacities, in entries (default 1000,10000 if there is no file)")
+	flags.StringVar(&s.caches, "caches", strings.Join(replay.DefaultCaches(), ","), "the caches")
+	flags.BoolVar(&s.plan.Optimum, "opt", false, "compute the optimum")
+	flags.IntVar(&s.plan.Runs, "runs", 1, "how often each cache is tried; the table gives the means")
+	flags.BoolVar(&s.csv, "csv", false, "write a line of comma-separated values for each figure")
+	flags.Int64Var(&s.requests, "requests", 1_000_000, "the length of traces that are made up")
+	flags.Uint64Var(&s.seed, "seed", 1, "where the chance in traces that are made up begins")
+	flags.Int64Var(&s.plan.Hold, "hold", 32<<20,
+		"the requests, of 8 bytes each, that are kept in memory; a longer trace is read again each time")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if err := s.complete(flags.Args()); err != nil {
+		return err
+	}
+	bar := newBar(stderr)
+	s.plan.Progress = bar.show
+	rows, err := s.plan.Run()
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if s.csv {
+		return replay.CSV(stdout, rows)
+	}
+	return replay.Table(stdout, rows)
+}
+
+// complete makes a plan of the flags and the files.
+func (s *settings) complete(args []string) error {
+	if s.caps == "" && len(args) == 0 {
+		s.caps = "1000,10000"
+	}
+	capacities, err := parseCapacities(s.caps)
+	if err != nil {
+		return err
+	}
+	s.plan.Caches = strings.Split(s.caches, ",")
+	if len(args) == 0 {
+		if s.requests < 1 {
+			return fmt.Errorf("-requests %d: there must be one", s.requests)
+		}
+		for _, source := range trace.Synthetic(s.requests, s.seed) {
+			s.plan.Traces = append(s.plan.Traces, replay.Traced{Source: source, Capacities: capacities})
+		}
+		return nil
+	}
+	source, err := parseFiles(s.format, args)
+	s.plan.Traces = []replay.Traced{{Source: source, Capacities: capacities}}
+	return err
+}
+
+func parseFiles(format string, args []string) (trace.Source, error) {
+	var standing trace.Format
+	if format != "" {
+		var err error
+		if standing, err = trace.ParseFormat(format); err != nil {
+			return nil, fmt.Errorf("-format: %w", err)
+		}
+	}
+	files := make([]trace.File, len(args))
+	for i, arg := range args {
+		var err error
+		if files[i], err = trace.ParseFile(arg, standing); err != nil {
+			return nil, err
+		}
+	}
+	return trace.Files(files...), nil
+}
+
+func parseCapacities(text string) ([]int, error) {
+	if text == "" {
+		return nil, fmt.Errorf("-caps is missing: the capacities, such as -caps 250,500")
+	}
+	var capacities []int
+	for field := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-caps %s: %q is not a number of entries", text, field)
+		}
+		capacities = append(capacities, n)
+	}
+	return capacities, nil
+}
