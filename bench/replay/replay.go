@@ -208,6 +208,7 @@ var errValue = errors.New("it returned another key's value")
 // which three others wait; on one processor it would drop most.
 const turn = 64
 
+// once replays a trace against a new cache.
 func once[K peers.Key](
 	name string, t trace.Trace, capacity int, done func(requests int), keyOf func(uint64) K,
 ) (hits int64, held int, err error) {
@@ -221,24 +222,34 @@ func once[K peers.Key](
 		if err != nil {
 			return 0, 0, err
 		}
-		for i, number := range keys {
-			if i%turn == 0 {
-				runtime.Gosched()
-			}
-			key := keyOf(number)
-			value, found := cache.Get(key)
-			switch {
-			case !found:
-				cache.Set(key, number)
-			case value != number:
-				return 0, 0, errValue
-			default:
-				hits++
-			}
+		some, err := ask(cache, keys, keyOf)
+		if err != nil {
+			return 0, 0, err
 		}
+		hits += some
 		requests += int64(len(keys))
 		held = max(held, cache.Len())
 		done(len(keys))
 	}
 	return hits, held, t.Same(requests)
+}
+
+// ask asks for each key, and sets it if it is not there. Values are keys, so that a wrong one is seen.
+func ask[K peers.Key](cache peers.Cache[K, uint64], keys []uint64, keyOf func(uint64) K) (hits int64, err error) {
+	for i, number := range keys {
+		if i%turn == 0 {
+			runtime.Gosched()
+		}
+		key := keyOf(number)
+		value, found := cache.Get(key)
+		switch {
+		case !found:
+			cache.Set(key, number)
+		case value != number:
+			return 0, errValue
+		default:
+			hits++
+		}
+	}
+	return hits, nil
 }

@@ -21,6 +21,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -34,9 +35,6 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if err == flag.ErrHelp {
-			return
-		}
 		fmt.Fprintln(os.Stderr, "hitratio:", err)
 		os.Exit(1)
 	}
@@ -52,24 +50,15 @@ type settings struct {
 
 func run(args []string, stdout, stderr io.Writer) error {
 	var s settings
-	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: hitratio [flags] -caps 250,500 [format:]FILE...\n       hitratio [flags]")
+	flags := s.flags()
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(stdout, "usage: hitratio [flags] -caps 250,500 [format:]FILE...\n       hitratio [flags]")
+		flags.SetOutput(stdout)
 		flags.PrintDefaults()
-	}
-	flags.StringVar(&s.format, "format", "", "the format of files without one in front: "+strings.Join(trace.Formats(), ", "))
-	flags.StringVar(&s.caps, "caps", "", "the capacities, in entries (default 1000,10000 if there is no file)")
-	flags.StringVar(&s.caches, "caches", strings.Join(replay.DefaultCaches(), ","), "the caches")
-	flags.BoolVar(&s.plan.Optimum, "opt", false, "compute the optimum")
-	flags.IntVar(&s.plan.Runs, "runs", 1, "how often each cache is tried; the table gives the means")
-	flags.BoolVar(&s.csv, "csv", false, "write a line of comma-separated values for each figure")
-	flags.Int64Var(&s.requests, "requests", 1_000_000, "the length of traces that are made up")
-	flags.Uint64Var(&s.seed, "seed", 1, "where the chance in traces that are made up begins")
-	flags.Int64Var(&s.plan.Hold, "hold", 32<<20,
-		"the requests, of 8 bytes each, that are kept in memory; a longer trace is read again each time")
-	if err := flags.Parse(args); err != nil {
-		return err
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w (-h lists the flags)", err)
 	}
 	if err := s.complete(flags.Args()); err != nil {
 		return err
@@ -87,6 +76,24 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return replay.Table(stdout, rows)
 }
 
+// flags are where the settings come from. They are silent.
+func (s *settings) flags() *flag.FlagSet {
+	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.StringVar(&s.format, "format", "", "the format of files without one in front: "+strings.Join(trace.Formats(), ", "))
+	flags.StringVar(&s.caps, "caps", "", "the capacities, in entries (default 1000,10000 if there is no file)")
+	flags.StringVar(&s.caches, "caches", strings.Join(replay.DefaultCaches(), ","), "the caches")
+	flags.BoolVar(&s.plan.Optimum, "opt", false, "compute the optimum")
+	flags.IntVar(&s.plan.Runs, "runs", 1, "how often each cache is tried; the table gives the means")
+	flags.BoolVar(&s.csv, "csv", false, "write a line of comma-separated values for each figure")
+	flags.Int64Var(&s.requests, "requests", 1_000_000, "the length of traces that are made up")
+	flags.Uint64Var(&s.seed, "seed", 1, "where the chance in traces that are made up begins")
+	flags.Int64Var(&s.plan.Hold, "hold", 32<<20,
+		"the requests, of 8 bytes each, that are kept in memory; a longer trace is read again each time")
+	return flags
+}
+
 // complete makes a plan of the flags and the files.
 func (s *settings) complete(args []string) error {
 	if s.caps == "" && len(args) == 0 {
@@ -96,7 +103,12 @@ func (s *settings) complete(args []string) error {
 	if err != nil {
 		return err
 	}
-	s.plan.Caches = strings.Split(s.caches, ",")
+	if s.plan.Runs < 1 {
+		return fmt.Errorf("-runs %d: there must be one", s.plan.Runs)
+	}
+	for name := range strings.SplitSeq(s.caches, ",") {
+		s.plan.Caches = append(s.plan.Caches, strings.TrimSpace(name))
+	}
 	if len(args) == 0 {
 		if s.requests < 1 {
 			return fmt.Errorf("-requests %d: there must be one", s.requests)
