@@ -77,6 +77,18 @@ func (w *window) pop() (hash uint32, at Place, weight uint64) {
 	return hash, at, weight
 }
 
+// oldest returns what the oldest entry weighs.
+func (w *window) oldest() uint64 {
+	if !w.weights.on {
+		return 1
+	}
+	i := int(w.first<<spanBits | spanHead)
+	for w.words.at(i)&live == 0 {
+		i++
+	}
+	return w.weights.at(i)
+}
+
 // remove takes an entry out.
 func (w *window) remove(at Place) {
 	i := int(at)

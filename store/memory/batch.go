@@ -13,23 +13,23 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 	if len(keys) != len(into) {
 		return errLengths("get many", len(keys), len(into))
 	}
-	if s.isClosed() {
+	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
 	var timed bool
 	for i, key := range keys {
-		sh := s.shard(s.hash(key))
-		sh.mu.RLock()
-		n := sh.nodes[key]
+		hash := s.hash(key)
+		g := s.segment(hash)
+		n := g.table.find(key, short(hash))
 		if n == nil {
-			sh.mu.RUnlock()
 			into[i] = tarn.Lookup[V]{}
 			continue
 		}
-		into[i] = tarn.Lookup[V]{Entry: n.entry, Found: true}
-		sh.mu.RUnlock()
-		n.marks.hit()
-		timed = timed || into[i].Entry.Expires|into[i].Entry.Fresh != 0
+		into[i] = tarn.Lookup[V]{Entry: n.entry(), Found: true}
+		if n.marks.hit() {
+			g.watched(n)
+		}
+		timed = timed || n.isTimed()
 	}
 	var now ttl.Time
 	if timed {
@@ -47,8 +47,9 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 			hits++
 		}
 	}
-	s.shards[0].hits.Add(hits)
-	s.shards[0].misses.Add(uint64(len(keys)) - hits)
+	count := s.counts.own()
+	count.hits.Add(hits)
+	count.misses.Add(uint64(len(keys)) - hits)
 	return nil
 }
 
@@ -62,7 +63,7 @@ func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entr
 	}
 	var errs tarn.IndexError
 	for i, key := range keys {
-		if err := s.setOne(ctx, key, entries[i]); err != nil {
+		if err := s.setOne(ctx, key, &entries[i]); err != nil {
 			if errs == nil {
 				errs = make(tarn.IndexError, len(keys))
 			}
@@ -90,15 +91,8 @@ func (s *Store[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 
 // mayWrite says why a batch may not begin.
 func (s *Store[K, V]) mayWrite(ctx context.Context) error {
-	if s.isClosed() {
+	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
 	return ctx.Err()
-}
-
-func (s *Store[K, V]) isClosed() bool {
-	sh := &s.shards[0]
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.closed
 }

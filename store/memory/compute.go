@@ -26,12 +26,11 @@ func (s *Store[K, V]) Compute(
 		}
 		var weight int64
 		if op == tarn.ComputeStore {
-			weight = s.weigh(key, e)
+			weight = s.weigh(key, &e)
 		}
-		var c change[K, V]
-		s.mu.Lock()
-		now, done, err := s.commit(&c, seen, key, hash, e, op, weight)
-		s.mu.Unlock()
+		g := s.lock(hash, weight)
+		now, done, err := g.commit(seen, key, short(hash), &e, op, weight)
+		c := g.unlock()
 		s.after(ctx, &c)
 		if done {
 			return now.entry, now.node != nil, err
@@ -41,9 +40,8 @@ func (s *Store[K, V]) Compute(
 
 // sight is what a Compute has seen under its key.
 type sight[K comparable, V any] struct {
-	node    *node[K, V] // nil: nothing
-	version uint32
-	entry   tarn.Entry[V]
+	node  *node[K, V] // nil: nothing. Another entry is another node, unless a Touch moved its deadline
+	entry tarn.Entry[V]
 }
 
 // see looks at what stands under key.
@@ -51,43 +49,36 @@ func (s *Store[K, V]) see(ctx context.Context, key K, hash uint64) (sight[K, V],
 	if err := ctx.Err(); err != nil {
 		return sight[K, V]{}, err
 	}
-	var c change[K, V]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return sight[K, V]{}, tarn.ErrClosed
-	case s.held(&c, key):
-		return sight[K, V]{}, tarn.ErrHeld
+	g := s.lock(hash, 0)
+	defer g.unlock()
+	if err := g.mayChange(key); err != nil {
+		return sight[K, V]{}, err
 	}
-	return s.sightOf(&c, s.live(&c, key, hash)), nil
+	return g.sightOf(g.live(key, short(hash))), nil
 }
 
-func (s *Store[K, V]) sightOf(c *change[K, V], n *node[K, V]) sight[K, V] {
+func (g *segment[K, V]) sightOf(n *node[K, V]) sight[K, V] {
 	if n == nil {
 		return sight[K, V]{}
 	}
-	return sight[K, V]{n, n.version, s.entryOf(c, n)}
+	return sight[K, V]{n, g.entryOf(n)}
 }
 
 // commit does what f said, if what f saw still stands, and returns what stands then. The caller has mu.
-func (s *Store[K, V]) commit(
-	c *change[K, V], seen sight[K, V], key K, hash uint64, e tarn.Entry[V], op tarn.ComputeOp, weight int64,
+func (g *segment[K, V]) commit(
+	seen sight[K, V], key K, hash uint32, e *tarn.Entry[V], op tarn.ComputeOp, weight int64,
 ) (now sight[K, V], done bool, err error) {
-	switch {
-	case s.closed:
-		return now, true, tarn.ErrClosed
-	case s.held(c, key):
-		return now, true, tarn.ErrHeld
+	if err := g.mayChange(key); err != nil {
+		return now, true, err
 	}
-	if n := s.live(c, key, hash); n != seen.node || n != nil && n.version != seen.version {
+	if n := g.live(key, hash); n != seen.node || n != nil && n.expires() != seen.entry.Expires {
 		return now, false, nil
 	}
-	s.changed(c, key)
+	g.changed(key)
 	if op != tarn.ComputeStore {
-		s.empty(c, key, hash, Deleted)
+		g.empty(key, hash, Deleted)
 		return now, true, nil
 	}
-	err = s.store(c, key, hash, e, weight)
-	return s.sightOf(c, s.live(c, key, hash)), true, err
+	err = g.set(key, hash, e, weight)
+	return g.sightOf(g.live(key, hash)), true, err
 }

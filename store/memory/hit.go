@@ -3,23 +3,32 @@ package memory
 // Hit returns the value of key if there is one that is fresh: what Get would return as an entry that is neither
 // Negative nor Stale. A read that is no hit counts as none; see [tarn.Hitter].
 func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
-	sh := s.shard(s.hash(key))
-	sh.mu.RLock()
-	n := sh.nodes[key]
-	if n == nil || n.entry.Negative {
-		sh.mu.RUnlock()
+	hash := s.hash(key)
+	g := s.segment(hash)
+	n := g.table.find(key, short(hash))
+	if n == nil || n.negative() {
 		return value, false
 	}
-	value = n.entry.Value
-	expires, fresh := n.entry.Expires, n.entry.Fresh
-	sh.mu.RUnlock()
-	if expires|fresh != 0 {
-		if now := s.clock.Now(); expires.Passed(now) || fresh.Passed(now) {
-			var none V
-			return none, false
+	if n.isTimed() {
+		t := n.timed()
+		if now := s.clock.Now(); t.expires().Passed(now) || t.fresh.Passed(now) {
+			return value, false
 		}
 	}
-	n.marks.hit()
-	sh.hits.Add(1)
-	return value, true
+	if n.marks.hit() {
+		g.watched(n)
+	}
+	s.counts.hit()
+	return n.value, true
+}
+
+// watched tells the policy that an entry was hit which it watches, unless the segment is busy.
+func (g *segment[K, V]) watched(hit *node[K, V]) {
+	if !g.mu.TryLock() {
+		return
+	}
+	if n := g.table.find(hit.key, hit.hash); n != nil {
+		g.policy.Used(n.hash, n.place)
+	}
+	g.mu.Unlock()
 }

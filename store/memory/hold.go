@@ -27,22 +27,21 @@ func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, to
 		hashes[i] = s.hash(key)
 		tokens[i] = s.tokens.Next()
 	}
-	var c change[K, V]
-	s.mu.Lock()
-	err := s.hold(&c, keys, life, tokens)
+	locked := s.lockSegments(hashes)
+	err := s.hold(keys, hashes, life, tokens)
 	if err == nil {
 		for i, key := range keys {
-			s.empty(&c, key, hashes[i], Deleted)
+			s.segment(hashes[i]).empty(key, short(hashes[i]), Deleted)
 		}
 	}
-	s.mu.Unlock()
+	c := s.unlockSegments(&locked)
 	if err != nil {
 		return err
 	}
 	told := false
 	defer func() {
 		if !told {
-			s.letGo(keys, tokens)
+			s.letGo(keys, hashes, tokens)
 		}
 	}()
 	s.after(ctx, &c)
@@ -50,47 +49,76 @@ func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, to
 	return nil
 }
 
-// letGo ends holds under which nothing was written.
-func (s *Store[K, V]) letGo(keys []K, tokens []tarn.Token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.clock.Now()
-	for i, key := range keys {
-		if r := s.records.find(key); r != nil {
-			r.Settle(tokens[i], now)
-			s.records.tidy(r, now)
+// segmentSet is a set of segments.
+type segmentSet [mostSegments / 64]uint64
+
+// lockSegments locks the segments of some hashes, in the order in which everybody does who locks several.
+func (s *Store[K, V]) lockSegments(hashes []uint64) (set segmentSet) {
+	for _, hash := range hashes {
+		i := s.segmentOf(hash)
+		set[i/64] |= 1 << (i % 64)
+	}
+	for i := range s.segments {
+		if set[i/64]>>(i%64)&1 != 0 {
+			s.segments[i].mu.Lock()
 		}
+	}
+	return set
+}
+
+// unlockSegments unlocks segments, and returns what they have to tell.
+func (s *Store[K, V]) unlockSegments(set *segmentSet) (all change[K, V]) {
+	for i := range s.segments {
+		if set[i/64]>>(i%64)&1 != 0 {
+			c := s.segments[i].unlock()
+			all.add(&c)
+		}
+	}
+	return all
+}
+
+// letGo ends holds under which nothing was written.
+func (s *Store[K, V]) letGo(keys []K, hashes []uint64, tokens []tarn.Token) {
+	for i, key := range keys {
+		g := s.lock(hashes[i], 0)
+		if r := g.records.find(key); r != nil {
+			r.Settle(tokens[i], g.now())
+			g.records.tidy(r, g.now())
+		}
+		g.unlock()
 	}
 }
 
-// hold puts all holds in place, or none. The caller has mu.
-func (s *Store[K, V]) hold(c *change[K, V], keys []K, life time.Duration, tokens []tarn.Token) error {
-	if s.closed {
-		return tarn.ErrClosed
-	}
-	now := s.now(c)
+// hold puts all holds in place, or none. The caller has locked the segments.
+func (s *Store[K, V]) hold(keys []K, hashes []uint64, life time.Duration, tokens []tarn.Token) error {
 	before := make([]guard.Record, len(keys)) // to go back to
+	now := s.clock.Now()
 	for i, key := range keys {
+		g := s.segment(hashes[i])
+		if g.closed {
+			return tarn.ErrClosed
+		}
 		if !storable(key) {
 			continue
 		}
-		r := s.records.take(key, now)
+		r := g.records.take(key, now)
 		r.Held(now) // sheds what is over, so that nothing but the new hold differs from before
 		before[i] = r.Record
 		if !r.Hold(tokens[i], now, now.Add(life)) {
-			s.unhold(keys[:i+1], before, now)
+			s.unhold(keys[:i+1], hashes, before, now)
 			return fmt.Errorf("memory: hold: %w", tarn.ErrTooManyHolds)
 		}
 	}
 	return nil
 }
 
-// unhold gives keys back the records they had before. The caller has mu.
-func (s *Store[K, V]) unhold(keys []K, before []guard.Record, now ttl.Time) {
+// unhold gives keys back the records they had before. The caller has locked the segments.
+func (s *Store[K, V]) unhold(keys []K, hashes []uint64, before []guard.Record, now ttl.Time) {
 	for i := len(keys) - 1; i >= 0; i-- {
-		if r := s.records.find(keys[i]); r != nil {
+		records := &s.segment(hashes[i]).records
+		if r := records.find(keys[i]); r != nil {
 			r.Record = before[i]
-			s.records.tidy(r, now)
+			records.tidy(r, now)
 		}
 	}
 }
@@ -113,7 +141,7 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 		t.Stored = false
 		var weight int64
 		if t.Store {
-			weight = s.weigh(t.Key, t.Entry)
+			weight = s.weigh(t.Key, &t.Entry)
 		}
 		done++
 		if err := s.settleOne(ctx, t, weight); err != nil {
@@ -132,30 +160,29 @@ func (s *Store[K, V]) forsake(ctx context.Context, t tarn.Settlement[K, V]) {
 
 func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64) error {
 	hash := s.hash(t.Key)
-	var c change[K, V]
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	g := s.lock(hash, weight)
+	if g.closed {
+		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	s.settle(&c, t, hash, weight)
-	s.mu.Unlock()
+	g.settle(t, short(hash), weight)
+	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
 
 // settle ends one hold. The caller has mu.
-func (s *Store[K, V]) settle(c *change[K, V], t *tarn.Settlement[K, V], hash uint64, weight int64) {
+func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int64) {
 	verdict := guard.Forget
-	if r := s.records.find(t.Key); r != nil {
-		verdict = r.Settle(t.Token, s.now(c))
-		s.records.tidy(r, s.now(c))
+	if r := g.records.find(t.Key); r != nil {
+		verdict = r.Settle(t.Token, g.now())
+		g.records.tidy(r, g.now())
 	}
 	switch {
 	case verdict == guard.Leave:
 	case verdict == guard.Store && t.Store:
-		t.Stored, _ = s.put(c, t.Key, hash, t.Entry, weight)
+		t.Stored, _ = g.put(t.Key, hash, &t.Entry, weight)
 	default:
-		s.empty(c, t.Key, hash, Deleted)
+		g.empty(t.Key, hash, Deleted)
 	}
 }

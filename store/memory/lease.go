@@ -9,16 +9,16 @@ import (
 )
 
 // held reports whether a writer holds key. The caller has mu.
-func (s *Store[K, V]) held(c *change[K, V], key K) bool {
-	r := s.records.find(key)
-	return r != nil && r.Held(s.now(c))
+func (g *segment[K, V]) held(key K) bool {
+	r := g.records.find(key)
+	return r != nil && r.Held(g.now())
 }
 
 // changed voids the lease on key and taints its holds. The caller has mu.
-func (s *Store[K, V]) changed(c *change[K, V], key K) {
-	if r := s.records.find(key); r != nil {
+func (g *segment[K, V]) changed(key K) {
+	if r := g.records.find(key); r != nil {
 		r.Change()
-		s.records.tidy(r, s.now(c))
+		g.records.tidy(r, g.now())
 	}
 }
 
@@ -49,35 +49,36 @@ func (s *Store[K, V]) Lease(
 	}
 	for i, key := range keys {
 		hash := s.hash(key)
-		var c change[K, V]
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
+		g := s.lock(hash, 0)
+		if g.closed {
+			g.mu.Unlock()
 			return tarn.ErrClosed
 		}
-		into[i] = s.lease(&c, key, hash, terms)
-		s.mu.Unlock()
+		into[i] = g.lease(key, short(hash), terms)
+		g.unlock()
 	}
 	return nil
 }
 
 // lease leases one key. The caller has mu.
-func (s *Store[K, V]) lease(c *change[K, V], key K, hash uint64, terms tarn.LeaseTerms) (l tarn.Lease[V]) {
-	if n := s.live(c, key, hash); n != nil {
-		n.marks.hit()
-		l.Entry, l.Found = s.entryOf(c, n), true
+func (g *segment[K, V]) lease(key K, hash uint32, terms tarn.LeaseTerms) (l tarn.Lease[V]) {
+	if n := g.live(key, hash); n != nil {
+		if n.marks.hit() {
+			g.policy.Used(n.hash, n.place)
+		}
+		l.Entry, l.Found = g.entryOf(n), true
 		if !terms.Refresh {
 			l.State = tarn.Hit
 			return l
 		}
 	}
-	token := s.tokens.Next()
+	token := g.store.tokens.Next()
 	if !storable(key) {
 		l.State, l.Token = tarn.Granted, token // a lease that never stands
 		return l
 	}
-	now := s.now(c)
-	r := s.records.take(key, now)
+	now := g.now()
+	r := g.records.take(key, now)
 	l.State, l.Token = r.Lease(token, now, now.Add(terms.Life))
 	return l
 }
@@ -89,15 +90,15 @@ func (s *Store[K, V]) leaseHits(err error, keys []K, terms tarn.LeaseTerms, into
 	}
 	for i, key := range keys {
 		hash := s.hash(key)
-		var c change[K, V]
-		s.mu.Lock()
-		n := s.live(&c, key, hash)
+		g := s.lock(hash, 0)
+		n := g.live(key, short(hash))
+		if n != nil {
+			into[i] = tarn.Lease[V]{State: tarn.Hit, Entry: g.entryOf(n), Found: true}
+		}
+		g.unlock()
 		if n == nil {
-			s.mu.Unlock()
 			return err
 		}
-		into[i] = tarn.Lease[V]{State: tarn.Hit, Entry: s.entryOf(&c, n), Found: true}
-		s.mu.Unlock()
 	}
 	return nil
 }
@@ -109,15 +110,14 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 		return errLengths("stands", len(keys), min(len(tokens), len(into)))
 	}
 	for i, key := range keys {
-		_ = s.hash(key) // a key that cannot be compared panics here, with nothing locked
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
+		g := s.lock(s.hash(key), 0) // a key that cannot be compared panics here, with nothing locked
+		if g.closed {
+			g.mu.Unlock()
 			return tarn.ErrClosed
 		}
-		r := s.records.find(key)
-		into[i] = r != nil && r.Stands(tokens[i], s.clock.Now())
-		s.mu.Unlock()
+		r := g.records.find(key)
+		into[i] = r != nil && r.Stands(tokens[i], g.now())
+		g.unlock()
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 		f.Stored = false
 		var weight int64
 		if f.Store {
-			weight = s.weigh(f.Key, f.Entry)
+			weight = s.weigh(f.Key, &f.Entry)
 		}
 		done++
 		if err := s.fillOne(ctx, f, weight); err != nil {
@@ -159,27 +159,26 @@ func (s *Store[K, V]) giveBack(ctx context.Context, f tarn.Fill[K, V]) {
 
 func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight int64) error {
 	hash := s.hash(f.Key)
-	var c change[K, V]
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	g := s.lock(hash, weight)
+	if g.closed {
+		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	if s.endLease(&c, f.Key, f.Token) && f.Store {
-		f.Stored, _ = s.put(&c, f.Key, hash, f.Entry, weight)
+	if g.endLease(f.Key, f.Token) && f.Store {
+		f.Stored, _ = g.put(f.Key, short(hash), &f.Entry, weight)
 	}
-	s.mu.Unlock()
+	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
 
 // endLease ends a lease and reports whether it stood. The caller has mu.
-func (s *Store[K, V]) endLease(c *change[K, V], key K, token tarn.Token) bool {
-	r := s.records.find(key)
+func (g *segment[K, V]) endLease(key K, token tarn.Token) bool {
+	r := g.records.find(key)
 	if r == nil {
 		return false
 	}
-	stood := r.EndLease(token, s.now(c))
-	s.records.tidy(r, s.now(c))
+	stood := r.EndLease(token, g.now())
+	g.records.tidy(r, g.now())
 	return stood
 }

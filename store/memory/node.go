@@ -2,62 +2,123 @@ package memory
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/policy"
+	"github.com/tarncache/tarn/ttl"
 )
 
-// node is one key and its entry.
+// node is one key and its entry. Once it is in the table its key and entry never change, but for the deadline that a
+// Touch moves: another entry of the key is another node in its place, so readers need no lock.
 type node[K comparable, V any] struct {
+	marks marks  // what the hits left
+	hash  uint32 // the bits of the key's hash by which the table and the policy go
+	flags uint8
+	place policy.Place // protected by the segment's mu
 	key   K
-	hash  uint64
-	born  uint64        // the store's count of new keys when this one came
-	entry tarn.Entry[V] // changes under Store.mu and the shard's lock: either suffices to read it
-
-	marks marks // what the hits left
-
-	// Store.mu protects the rest.
-	version    uint32 // counts the changes of entry
-	queue      place
-	weight     uint64
-	prev, next *node[K, V] // in the queue
-	timed      int         // one more than the index in the deadlines; 0: not there
+	value V
 }
 
-// marks count the hits of an entry in one word, which a hit raises and nothing else is touched: a frequency up to
-// 3 for the CLOCK, and up to 15 hits that the sketch has not been told of. At its limits a hit writes nothing.
-// Readers only raise, by compare and swap, and lose a hit where two meet; the policy, under Store.mu, only lowers.
+const (
+	isTimed    = 1 << iota // it is the first field of a timedNode
+	isNegative             // Entry.Negative
+)
+
+// timedNode is a node whose entry has deadlines. Most entries of a store without lives need no room for them.
+type timedNode[K comparable, V any] struct {
+	node[K, V]
+	fresh  ttl.Time
+	expiry atomic.Int64 // a ttl.Time
+}
+
+func (n *timedNode[K, V]) expires() ttl.Time { return ttl.Time(n.expiry.Load()) }
+
+func newNode[K comparable, V any](key K, hash uint32, e *tarn.Entry[V]) *node[K, V] {
+	var n *node[K, V]
+	if e.Fresh|e.Expires != 0 {
+		timed := &timedNode[K, V]{fresh: e.Fresh}
+		timed.expiry.Store(int64(e.Expires))
+		n = &timed.node
+		n.flags = isTimed
+	} else {
+		n = new(node[K, V])
+	}
+	if e.Negative {
+		n.flags |= isNegative
+	}
+	n.key, n.hash, n.value = key, hash, e.Value
+	return n
+}
+
+// timed returns the node with its deadlines. It has them only if flags say so.
+func (n *node[K, V]) timed() *timedNode[K, V] {
+	return (*timedNode[K, V])(unsafe.Pointer(n)) // n is the first field of one: newNode allocated it so
+}
+
+func (n *node[K, V]) isTimed() bool  { return n.flags&isTimed != 0 }
+func (n *node[K, V]) negative() bool { return n.flags&isNegative != 0 }
+
+// expires returns when the entry is gone; 0: never.
+func (n *node[K, V]) expires() ttl.Time {
+	if !n.isTimed() {
+		return 0
+	}
+	return n.timed().expires()
+}
+
+// entry returns the entry, but for Stale.
+func (n *node[K, V]) entry() tarn.Entry[V] {
+	e := tarn.Entry[V]{Value: n.value, Negative: n.negative()}
+	if n.isTimed() {
+		t := n.timed()
+		e.Fresh, e.Expires = t.fresh, t.expires()
+	}
+	return e
+}
+
+// marks are what hits leave at an entry, in one word: up to 15 uses that the policy has not been told of, and whether
+// the policy watches the entry. At 15 a hit writes nothing, so what is used by all is not written by all. Hits only
+// raise the uses, by compare and swap, and lose one where two meet; the policy, under the segment's mu, takes them.
 type marks struct{ word atomic.Uint32 }
 
 const (
-	maxFrequency = 3
-	maxUntold    = 15
-	oneUntold    = 4 // above the two bits of the frequency
-	fullMarks    = maxFrequency | maxUntold*oneUntold
+	maxUses = 15
+	watched = maxUses + 1
 )
 
-func (m *marks) hit() {
-	old := m.word.Load()
-	if old == fullMarks {
-		return
+// hit counts a use and reports whether the policy watches the entry.
+func (m *marks) hit() bool {
+	word := m.word.Load()
+	if word&maxUses != maxUses {
+		m.word.CompareAndSwap(word, word+1)
 	}
-	word := old
-	if word%oneUntold < maxFrequency {
-		word++
-	}
-	if word/oneUntold < maxUntold {
-		word += oneUntold
-	}
-	m.word.CompareAndSwap(old, word)
+	return word >= watched
 }
 
-func (m *marks) frequency() uint32 { return m.word.Load() % oneUntold }
-
-// lower takes one from a frequency that is not zero.
-func (m *marks) lower() { m.word.Add(^uint32(0)) }
-
-// takeUntold returns the hits that the sketch has not been told of, and forgets them.
-func (m *marks) takeUntold() uint32 {
-	n := m.word.Load() / oneUntold
-	m.word.Add(-(n * oneUntold))
+// take returns the uses, and forgets them.
+func (m *marks) take() uint32 {
+	n := m.word.Load() & maxUses
+	if n > 0 {
+		m.word.Add(-n)
+	}
 	return n
+}
+
+// watch says whether the policy watches the entry.
+func (m *marks) watch(on bool) {
+	if on {
+		m.word.Or(watched)
+	} else {
+		m.word.And(maxUses)
+	}
+}
+
+// inherit takes over the marks of the node that this one is put in the place of, which counts as a use.
+func (m *marks) inherit(old *marks) {
+	word := old.word.Load()
+	if word&maxUses != maxUses {
+		word++
+	}
+	m.word.Store(word)
 }

@@ -17,26 +17,33 @@ func (s *Store[K, V]) Resize(bound int64) error {
 	}
 	s.resizing.Lock()
 	defer s.resizing.Unlock()
-	for {
-		done, err := s.resizeSome(bound)
-		if done || err != nil {
-			return err
+	if s.closed.Load() {
+		return tarn.ErrClosed
+	}
+	s.bound.Store(bound)
+	// Every segment is locked once at least: what one had begun to take of the old bound it has taken then.
+	for pass := 0; pass == 0 || s.taken.Load() > bound; pass++ {
+		for i := range s.segments {
+			if err := s.resizeSome(&s.segments[i]); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
-// resizeSome does a part of a Resize and reports whether it was the last.
-func (s *Store[K, V]) resizeSome(bound int64) (done bool, err error) {
-	var c change[K, V]
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return false, tarn.ErrClosed
+// resizeSome evicts a segment's share of what is above the bound, but no more than a chunk.
+func (s *Store[K, V]) resizeSome(g *segment[K, V]) error {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return tarn.ErrClosed
 	}
-	s.bound = bound
-	done = s.policy.resize(bound, resizeChunk)
-	s.dropEvicted(&c)
-	s.mu.Unlock()
+	share := (s.taken.Load()-s.bound.Load())/int64(len(s.segments)) + 1
+	for n := min(share, resizeChunk); n > 0 && s.taken.Load() > s.bound.Load() && g.policy.EvictOne(); n-- {
+		g.giveBack()
+	}
+	c := g.unlock()
 	s.after(context.Background(), &c)
-	return done, nil
+	return nil
 }

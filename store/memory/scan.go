@@ -3,27 +3,35 @@ package memory
 import (
 	"context"
 	"iter"
+	"math/bits"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/policy"
 )
 
-const scanChunk = 256 // entries copied before a scan lets writers at a shard
+const scanChunk = 256 // entries copied before a scan lets writers at a segment
 
 // Len returns the number of entries, remembered absences and what has expired but was not yet removed among them.
 func (s *Store[K, V]) Len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.policy.len()
+	if s.options.Weigh == nil {
+		return int(s.taken.Load()) // an entry weighs 1
+	}
+	n := 0
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.mu.Lock()
+		n += g.policy.Len()
+		g.mu.Unlock()
+	}
+	return n
 }
 
 // Count returns what Len returns.
 func (s *Store[K, V]) Count(context.Context) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed.Load() {
 		return 0, tarn.ErrClosed
 	}
-	return s.policy.len(), nil
+	return s.Len(), nil
 }
 
 // All iterates over the keys and values, in no order, as Scan does; remembered absences are left out. The body of
@@ -47,9 +55,8 @@ func (s *Store[K, V]) Scan(ctx context.Context) (iter.Seq2[K, tarn.Entry[V]], fu
 	var failed error
 	seq := func(yield func(K, tarn.Entry[V]) bool) {
 		failed = nil
-		born := s.births.Load() // what comes later is left out: it may be a key that was seen, and removed
-		for i := range s.shards {
-			more, err := s.scanShard(ctx, &s.shards[i], born, yield)
+		for i := range s.segments {
+			more, err := s.scanSegment(ctx, &s.segments[i], yield)
 			if failed = err; err != nil || !more {
 				return
 			}
@@ -58,65 +65,65 @@ func (s *Store[K, V]) Scan(ctx context.Context) (iter.Seq2[K, tarn.Entry[V]], fu
 	return seq, func() error { return failed }
 }
 
-// scanShard iterates over one shard, and reports whether the loop goes on. A Go map may change between the steps
-// of an iteration, so the lock is let go of while the entries of a chunk are yielded.
-func (s *Store[K, V]) scanShard(
-	ctx context.Context, sh *shard[K, V], born uint64, yield func(K, tarn.Entry[V]) bool,
+// scanSegment iterates over one segment, and reports whether the loop goes on.
+func (s *Store[K, V]) scanSegment(
+	ctx context.Context, g *segment[K, V], yield func(K, tarn.Entry[V]) bool,
 ) (more bool, err error) {
-	chunk := make([]sighting[K, V], 0, scanChunk)
-	locked := true
-	sh.mu.RLock()
-	defer func() {
-		if locked {
-			sh.mu.RUnlock()
+	chunk := make([]*node[K, V], 0, scanChunk+scanChunk/4)
+	for next := uint32(0); next < scanEnd; {
+		chunk = chunk[:0]
+		g.mu.Lock()
+		if g.closed {
+			g.mu.Unlock()
+			return false, tarn.ErrClosed
 		}
-	}()
-	if sh.closed {
-		return false, tarn.ErrClosed
-	}
-	clears := sh.clears
-	for key, n := range sh.nodes {
-		if n.born <= born {
-			chunk = append(chunk, sighting[K, V]{key, n.entry})
+		for next < scanEnd && len(chunk) < scanChunk {
+			chunk, next = g.table.scan(next, chunk)
 		}
-		if len(chunk) < scanChunk {
-			continue
-		}
-		locked = false
-		sh.mu.RUnlock()
+		g.mu.Unlock()
 		if more, err := s.yieldChunk(ctx, chunk, yield); !more {
 			return false, err
 		}
-		chunk = chunk[:0]
-		sh.mu.RLock()
-		locked = true
-		switch {
-		case sh.closed:
-			return false, tarn.ErrClosed
-		case sh.clears != clears:
-			return true, nil
-		}
 	}
-	locked = false
-	sh.mu.RUnlock()
-	return s.yieldChunk(ctx, chunk, yield)
+	return true, nil
 }
 
-// sighting is an entry that a scan copied.
-type sighting[K comparable, V any] struct {
-	key   K
-	entry tarn.Entry[V]
+// scanEnd is where a scan of a table ends: above all hashes, read from their lowest bit up.
+const scanEnd = uint32(1) << policy.HashBits
+
+func reversed(hash uint32) uint32 { return bits.Reverse32(hash) >> (32 - policy.HashBits) }
+
+// scan appends the nodes of one bucket, and returns where to go on. It goes by the hashes read from their lowest bit
+// up: of these a bucket has all between two, however many buckets there are, and one that is split or merged meanwhile
+// still has those below next behind the scan and the others before it. So no node is met twice, and none is missed that
+// stands all the while.
+func (t *table[K, V]) scan(from uint32, into []*node[K, V]) (nodes []*node[K, V], next uint32) {
+	buckets := t.buckets()
+	i := bucketOf(buckets, reversed(from))
+	width := bits.Len32(buckets - 1)
+	if high := uint32(1) << (width - 1); i < high && i+high >= buckets {
+		width-- // not yet split
+	}
+	for b := t.bucket(i); b != nil; b = b.next.Load() {
+		b.each(func(_ int, n *node[K, V]) {
+			if reversed(n.hash) >= from {
+				into = append(into, n)
+			}
+		})
+	}
+	span := scanEnd >> width
+	return into, from&^(span-1) + span
 }
 
 // yieldChunk hands the entries to the loop, and reports whether it goes on.
 func (s *Store[K, V]) yieldChunk(
-	ctx context.Context, chunk []sighting[K, V], yield func(K, tarn.Entry[V]) bool,
+	ctx context.Context, chunk []*node[K, V], yield func(K, tarn.Entry[V]) bool,
 ) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	for _, seen := range chunk {
-		e := seen.entry
+	for _, n := range chunk {
+		e := n.entry()
 		if e.Expires|e.Fresh != 0 {
 			now := s.clock.Now()
 			if e.Expires.Passed(now) {
@@ -124,7 +131,7 @@ func (s *Store[K, V]) yieldChunk(
 			}
 			e.Stale = e.Fresh.Passed(now)
 		}
-		if !yield(seen.key, e) {
+		if !yield(n.key, e) {
 			return false, nil
 		}
 	}

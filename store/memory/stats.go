@@ -15,19 +15,16 @@ type Stats struct {
 
 // Stats returns the counts as they are now. They are not from one instant.
 func (s *Store[K, V]) Stats() Stats {
-	s.mu.Lock()
-	stats := Stats{
-		Evictions:   s.evictions,
-		Expirations: s.expirations,
-		Refused:     s.refused,
-		Entries:     s.policy.len(),
-		Weight:      int64(s.policy.weight()),
-		Bound:       s.bound,
+	stats := Stats{Bound: s.bound.Load()}
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.mu.Lock()
+		stats.Evictions += g.evictions
+		stats.Expirations += g.expirations
+		stats.Refused += g.refused
+		g.mu.Unlock()
 	}
-	s.mu.Unlock()
-	for i := range s.shards {
-		stats.Hits += s.shards[i].hits.Load()
-		stats.Misses += s.shards[i].misses.Load()
-	}
+	stats.Entries, stats.Weight = s.Len(), s.taken.Load()
+	stats.Hits, stats.Misses = s.counts.sum()
 	return stats
 }

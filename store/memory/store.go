@@ -17,6 +17,7 @@ import (
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/guard"
+	"github.com/tarncache/tarn/internal/policy"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -25,37 +26,26 @@ import (
 // It has every capability that package tarn names: batches, add, touch, compute, clear, scan, a clock, leases and
 // holds.
 //
-// A hit waits for no writer for longer than the change of one entry takes, allocates nothing, and reads the clock
-// once, or not at all if the entry has no deadline. No method waits for anything but the store's locks, and all user
-// functions run outside them. A lock is held for the work of some hundred entries at most, but for three: an entry
-// that is as heavy as very many others puts them all out at once; where the number of entries doubles, so does the
-// sketch that counts uses, which is copied; and a Hold takes all of its keys at once.
+// A hit waits for nothing, allocates nothing, and reads the clock once, or not at all if the entry has no deadline. No
+// method waits for anything but the store's locks, and all user functions run outside them. A lock is held for the work
+// of some hundred entries at most, but for two: an entry that is as heavy as very many others puts them all out at
+// once, and a Hold takes all of its keys at once.
 //
 // A key that is not equal to itself, such as NaN or a struct with one in it, could never be found again. It is
 // treated like an entry that is evicted at once: Set returns nil and keeps nothing, and OnRemove is told so.
 // A key of an interface type whose dynamic type cannot be compared panics, as in a Go map, and changes nothing.
 type Store[K comparable, V any] struct {
-	options Options[K, V]
-	clock   ttl.Clock
-	seed    maphash.Seed
-	shards  []shard[K, V] // the length is a power of two
-	tokens  guard.Tokens
-	births  atomic.Uint64 // counts the keys inserted; rises under mu
+	options  Options[K, V]
+	clock    ttl.Clock
+	seed     maphash.Seed
+	segments []segment[K, V] // the length is a power of two
+	counts   counts
+	room     // whose bound and what is taken of it all segments share
 
-	// A change of the store happens under mu, and takes the lock of the shard it changes within. Readers lock the
-	// shard alone. So an entry, its record, its deadline and its place in the policy change together.
-	mu          sync.Mutex // protects all below, but for the sweeper
-	closed      bool
-	bound       int64 // as the options or Resize have it
-	policy      policy[K, V]
-	deadlines   deadlines[K, V]
-	records     records[K]
-	evictions   uint64
-	expirations uint64
-	refused     uint64
-
-	resizing sync.Mutex // one Resize at a time; taken before mu
-	sweeper  sweeper    // has its own lock, under which mu is never taken
+	tokens   guard.Tokens
+	closed   atomic.Bool
+	resizing sync.Mutex // one Resize at a time; taken before any segment's mu
+	sweeper  sweeper    // has its own lock, under which no segment's mu is taken
 }
 
 // New returns an empty Store. It panics if the options make no sense.
@@ -65,33 +55,57 @@ type Store[K comparable, V any] struct {
 // collected, closed or not.
 func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 	bound := opts.check()
-	n := 8
-	for n < 4*runtime.GOMAXPROCS(0) && n < 256 {
-		n *= 2
-	}
 	s := &Store[K, V]{
-		options: opts,
-		clock:   ttl.NewClock(),
-		seed:    maphash.MakeSeed(),
-		shards:  make([]shard[K, V], n),
-		bound:   bound,
-		policy:  newPolicy[K, V](bound),
-		records: records[K]{byKey: make(map[K]*record[K])},
+		options:  opts,
+		clock:    ttl.NewClock(),
+		seed:     maphash.MakeSeed(),
+		segments: make([]segment[K, V], segmentsFor(bound, opts.Weigh != nil)),
+		counts:   newCounts(),
 	}
-	for i := range s.shards {
-		s.shards[i].nodes = make(map[K]*node[K, V])
+	s.bound.Store(bound)
+	for i := range s.segments {
+		s.segments[i].init(s)
 	}
 	s.sweeper.next.Store(int64(ttl.End))
 	s.sweeper.idle.L = &s.sweeper.mu
 	return s
 }
 
+// A segment has a policy of its own, which needs some thousand entries to tell what is used often. How many entries
+// there will be of those that are weighed nobody can say beforehand.
+const (
+	leastPerSegment   = 1 << 11 // entries of the bound
+	leastWeight       = 1 << 26 // for a segment of those that are weighed
+	mostSegments      = 256
+	segmentsPerThread = 4
+)
+
+func segmentsFor(bound int64, weighed bool) int {
+	least := int64(leastPerSegment)
+	if weighed {
+		least = leastWeight
+	}
+	n := 1
+	for n < segmentsPerThread*runtime.GOMAXPROCS(0) && n < mostSegments && bound/int64(2*n) >= least {
+		n *= 2
+	}
+	return n
+}
+
 // hash hashes a key. It panics if the key's dynamic type cannot be compared.
 func (s *Store[K, V]) hash(key K) uint64 { return maphash.Comparable(s.seed, key) }
 
-func (s *Store[K, V]) shard(hash uint64) *shard[K, V] {
-	return &s.shards[hash>>8&uint64(len(s.shards)-1)]
+// segment returns the segment of a hash.
+func (s *Store[K, V]) segment(hash uint64) *segment[K, V] {
+	return &s.segments[s.segmentOf(hash)]
 }
+
+func (s *Store[K, V]) segmentOf(hash uint64) int {
+	return int(hash>>40) & (len(s.segments) - 1)
+}
+
+// short returns the bits of a hash by which a segment tells keys apart.
+func short(hash uint64) uint32 { return uint32(hash) & (1<<policy.HashBits - 1) }
 
 // storable reports whether a key can be found again.
 func storable[K comparable](key K) bool { return key == key }
@@ -101,32 +115,37 @@ func (s *Store[K, V]) Clock() ttl.Clock { return s.clock }
 
 // Get returns the entry of key. It does not look at ctx, since it never waits. The only error is
 // [tarn.ErrClosed].
-func (s *Store[K, V]) Get(_ context.Context, key K) (tarn.Entry[V], bool, error) {
-	sh := s.shard(s.hash(key))
-	sh.mu.RLock()
-	n := sh.nodes[key]
+func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool, err error) {
+	hash := s.hash(key)
+	g := s.segment(hash)
+	n := g.table.find(key, short(hash))
 	if n == nil {
-		closed := sh.closed
-		sh.mu.RUnlock()
-		if closed {
-			return tarn.Entry[V]{}, false, tarn.ErrClosed
-		}
-		sh.misses.Add(1)
-		return tarn.Entry[V]{}, false, nil
+		return e, false, s.miss()
 	}
-	e := n.entry
-	sh.mu.RUnlock()
-	if e.Expires|e.Fresh != 0 {
+	if n.isTimed() {
+		t := n.timed()
+		e.Fresh, e.Expires = t.fresh, t.expires()
 		now := s.clock.Now()
 		if e.Expires.Passed(now) {
-			sh.misses.Add(1)
-			return tarn.Entry[V]{}, false, nil
+			return tarn.Entry[V]{}, false, s.miss()
 		}
 		e.Stale = e.Fresh.Passed(now)
 	}
-	n.marks.hit()
-	sh.hits.Add(1)
+	if n.marks.hit() {
+		g.watched(n)
+	}
+	s.counts.hit()
+	e.Value, e.Negative = n.value, n.negative()
 	return e, true, nil
+}
+
+// miss counts a miss, unless there is nothing because the store is closed.
+func (s *Store[K, V]) miss() error {
+	if s.closed.Load() {
+		return tarn.ErrClosed
+	}
+	s.counts.miss()
+	return nil
 }
 
 // Set gives key an entry in place of any other. An entry that has expired already leaves the key empty, which is
@@ -136,32 +155,35 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.setOne(ctx, key, e)
+	return s.setOne(ctx, key, &e)
 }
 
-func (s *Store[K, V]) setOne(ctx context.Context, key K, e tarn.Entry[V]) error {
+func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
-	var c change[K, V]
-	s.mu.Lock()
-	err := s.set(&c, key, hash, e, weight)
-	s.mu.Unlock()
+	g := s.lock(hash, weight)
+	err := g.mayChange(key)
+	if err == nil {
+		g.changed(key)
+		err = g.set(key, short(hash), e, weight)
+	}
+	c := g.unlock()
 	s.after(ctx, &c)
 	return err
 }
 
-func (s *Store[K, V]) set(c *change[K, V], key K, hash uint64, e tarn.Entry[V], weight int64) error {
+// mayChange says why an entry may not be stored under key: the store is closed, or the key held.
+func (g *segment[K, V]) mayChange(key K) error {
 	switch {
-	case s.closed:
+	case g.closed:
 		return tarn.ErrClosed
-	case s.held(c, key):
+	case g.held(key):
 		return tarn.ErrHeld
 	}
-	s.changed(c, key)
-	return s.store(c, key, hash, e, weight)
+	return nil
 }
 
 // weigh asks how heavy an entry is. Nobody may have mu: it calls the application.
-func (s *Store[K, V]) weigh(key K, e tarn.Entry[V]) int64 {
+func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
 	if s.options.Weigh == nil || e.Negative {
 		return 1
 	}
@@ -178,15 +200,14 @@ func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 
 func (s *Store[K, V]) deleteOne(ctx context.Context, key K) error {
 	hash := s.hash(key)
-	var c change[K, V]
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	g := s.lock(hash, 0)
+	if g.closed {
+		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	s.changed(&c, key)
-	s.empty(&c, key, hash, Deleted)
-	s.mu.Unlock()
+	g.changed(key)
+	g.empty(key, short(hash), Deleted)
+	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
@@ -197,48 +218,52 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return tarn.ErrClosed
-	}
-	s.records.changeAll()
-	old := s.takeAll(func() map[K]*node[K, V] { return make(map[K]*node[K, V]) })
-	s.mu.Unlock()
+	var all change[K, V]
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.mu.Lock()
+		if g.closed {
+			g.mu.Unlock()
+			return tarn.ErrClosed
+		}
+		g.records.changeAll()
+		old := g.takeAll()
+		g.mu.Unlock()
 
-	// The nodes are nobody else's now, but for readers that have found one already and only read it.
-	var c change[K, V]
-	for _, nodes := range old {
-		for _, n := range nodes {
-			s.noteCleared(&c, n)
+		// The nodes are nobody else's now, but for readers that have found one already and only read it.
+		expired := all.expired
+		old.each(func(n *node[K, V]) { s.noteCleared(&all, n) })
+		if expired = all.expired - expired; expired > 0 {
+			g.mu.Lock()
+			g.expirations += uint64(expired)
+			g.mu.Unlock()
 		}
 	}
-	s.mu.Lock()
-	s.expirations += uint64(c.expired)
-	s.mu.Unlock()
-	s.after(ctx, &c)
+	s.after(ctx, &all)
 	return nil
 }
 
-// takeAll empties the store and returns what was in it. The caller has mu.
-func (s *Store[K, V]) takeAll(fresh func() map[K]*node[K, V]) []map[K]*node[K, V] {
-	old := make([]map[K]*node[K, V], len(s.shards))
-	for i := range s.shards {
-		old[i] = s.shards[i].swap(fresh())
-	}
-	s.policy.clear()
-	s.deadlines = nil
+// takeAll empties the segment and returns what was in it.
+func (g *segment[K, V]) takeAll() (old contents[K, V]) {
+	old = g.table.takeAll()
+	g.policy.Clear()
+	g.giveBack()
 	return old
 }
 
 func (s *Store[K, V]) noteCleared(c *change[K, V], n *node[K, V]) {
 	cause := Cleared
-	if s.passed(c, n.entry.Expires) {
-		cause = Expired
-		c.expired++
+	if at := n.expires(); at != 0 {
+		if c.now == 0 {
+			c.now = s.clock.Now()
+		}
+		if at.Passed(c.now) {
+			cause = Expired
+			c.expired++
+		}
 	}
-	if s.options.OnRemove != nil && !n.entry.Negative {
-		c.removed = append(c.removed, Removal[K, V]{Key: n.key, Value: n.entry.Value, Cause: cause})
+	if s.options.OnRemove != nil && !n.negative() {
+		c.removed = append(c.removed, Removal[K, V]{Key: n.key, Value: n.value, Cause: cause})
 	}
 }
 
@@ -247,14 +272,18 @@ func (s *Store[K, V]) noteCleared(c *change[K, V], n *node[K, V]) {
 // OnRemove is not told of what was in the store: call Clear before if it should be. Close returns nil, and may be
 // called again.
 func (s *Store[K, V]) Close() error {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		s.takeAll(func() map[K]*node[K, V] { return nil })
-		s.records = records[K]{}
-		s.policy.sketch = sketch{}
+	s.closed.Store(true)
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.mu.Lock()
+		if !g.closed {
+			g.closed = true
+			g.takeAll()
+			g.records = records[K]{}
+			g.policy = policy.New((*entries[K, V])(g), policy.Options{}) // of no size
+		}
+		g.mu.Unlock()
 	}
-	s.mu.Unlock()
 	s.stopSweeper()
 	return nil
 }

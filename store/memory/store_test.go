@@ -359,10 +359,38 @@ func TestHitAllocatesNothing(t *testing.T) {
 		"Value":     func() { texts.Value("a") },
 		"Get pair":  func() { pairs.Get(bg, pair{"a", 1}) },
 		"GetMany":   func() { texts.GetMany(bg, keys, into) },
-		"overwrite": func() { texts.Put("a", 2, 0) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// TestWritesAllocateOnce: an entry is one allocation, whatever it takes the place of; moving a deadline is none.
+func TestWritesAllocateOnce(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	s := memory.New(memory.Options[int, string]{MaxEntries: 1000})
+	for i := range 10_000 {
+		mustSet(t, s, -i, "") // full, with all that grows grown
+	}
+	_ = s.Put(1, "", time.Hour)
+	next, later := 1, s.Clock().Now().Add(time.Minute)
+	for _, tc := range []struct {
+		what string
+		most float64
+		do   func()
+	}{
+		{"overwrite", 1, func() { _ = s.Put(1, "", 0) }},
+		{"overwrite with a life", 1, func() { _ = s.Put(1, "", time.Hour) }},
+		{"touch", 0, func() { _, _ = s.Touch(bg, 1, later) }},
+		{"insert", 1, func() { next++; _ = s.Put(next, "", 0) }},
+		{"insert with a life", 1, func() { next++; _ = s.Put(next, "", time.Hour) }},
+		{"delete", 0, func() { _ = s.Delete(bg, next); next-- }},
+	} {
+		if n := testing.AllocsPerRun(1000, tc.do); n > tc.most {
+			t.Errorf("%s: %v allocations", tc.what, n)
 		}
 	}
 }

@@ -84,15 +84,21 @@ func (s *Store[K, V]) sweep() {
 	w.mu.Unlock()
 
 	defer s.swept() // deferred, for OnRemove may end the goroutine
-	for s.sweepSome() {
+	for i := range s.segments {
+		for s.sweepSome(&s.segments[i]) {
+		}
 	}
 }
 
 // swept ends a sweep and sets the timer for the next.
 func (s *Store[K, V]) swept() {
-	s.mu.Lock()
-	next := s.deadlines.next()
-	s.mu.Unlock()
+	next := ttl.End
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.mu.Lock()
+		next = min(next, g.table.dues.next())
+		g.mu.Unlock()
+	}
 	w := &s.sweeper
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,14 +108,13 @@ func (s *Store[K, V]) swept() {
 	w.idle.Broadcast()
 }
 
-// sweepSome removes a chunk of what has expired, and reports whether there may be more.
-func (s *Store[K, V]) sweepSome() (more bool) {
-	var c change[K, V]
-	s.mu.Lock()
-	for n := 0; n < sweepChunk && s.expireFirst(&c); n++ {
+// sweepSome removes a chunk of what has expired in a segment, and reports whether there may be more.
+func (s *Store[K, V]) sweepSome(g *segment[K, V]) (more bool) {
+	g.mu.Lock()
+	if g.table.dues.next().Passed(g.now()) {
+		more = g.expire(sweepChunk)
 	}
-	more = s.deadlines.next().Passed(s.now(&c))
-	s.mu.Unlock()
+	c := g.unlock()
 
 	defer s.contain()
 	s.after(context.Background(), &c)

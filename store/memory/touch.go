@@ -13,18 +13,17 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	hash, weight := s.hash(key), s.weigh(key, e)
-	var c change[K, V]
-	s.mu.Lock()
+	hash, weight := s.hash(key), s.weigh(key, &e)
+	g := s.lock(hash, weight)
 	switch {
-	case s.closed:
+	case g.closed:
 		err = tarn.ErrClosed
-	case !storable(key), s.held(&c, key), s.live(&c, key, hash) != nil:
+	case !storable(key), g.held(key), g.live(key, short(hash)) != nil:
 	default:
-		s.changed(&c, key)
-		added, err = s.put(&c, key, hash, e, weight)
+		g.changed(key)
+		added, err = g.put(key, short(hash), &e, weight)
 	}
-	s.mu.Unlock()
+	c := g.unlock()
 	s.after(ctx, &c)
 	return added, err
 }
@@ -36,29 +35,34 @@ func (s *Store[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touch
 		return false, err
 	}
 	hash := s.hash(key)
-	var c change[K, V]
-	s.mu.Lock()
-	if s.closed {
+	g := s.lock(hash, 0)
+	if g.closed {
 		err = tarn.ErrClosed
-	} else if n := s.live(&c, key, hash); n != nil {
-		s.touch(&c, n, expires)
+	} else if n := g.live(key, short(hash)); n != nil {
+		g.touch(n, expires)
 		touched = true
 	}
-	s.mu.Unlock()
+	c := g.unlock()
 	s.after(ctx, &c)
 	return touched, err
 }
 
 // touch moves the deadline of a node. The caller has mu.
-func (s *Store[K, V]) touch(c *change[K, V], n *node[K, V], expires ttl.Time) {
-	s.changed(c, n.key)
-	e := n.entry
-	e.Expires = expires
-	s.setEntry(n, e)
-	n.marks.hit()
-	if s.passed(c, expires) {
-		s.remove(c, n, Expired)
+func (g *segment[K, V]) touch(n *node[K, V], expires ttl.Time) {
+	g.changed(n.key)
+	if n.isTimed() {
+		n.timed().expiry.Store(int64(expires))
+		n.marks.hit()
+		g.table.due(bucketOf(g.table.buckets(), n.hash), n)
 	} else if expires != 0 {
-		c.deadline = expires
+		old, e := n, n.entry()
+		e.Expires = expires
+		n = newNode(old.key, old.hash, &e)
+		g.swap(old, n)
+	}
+	if g.passed(expires) {
+		g.remove(n, Expired)
+	} else if expires != 0 {
+		g.change.deadline = expires
 	}
 }

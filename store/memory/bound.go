@@ -1,0 +1,94 @@
+package memory
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/tarncache/tarn"
+)
+
+// room is the store's bound and how much of it the segments have taken. A segment takes what it needs for a new entry
+// while there is some left, and gives back what is deleted or expires; with none left, it evicts from its own. So the
+// store is full before anything is evicted, is never more than full, and its segments grow as their keys do.
+//
+// A segment takes and gives with its mu locked.
+type room struct {
+	bound atomic.Int64 // as the options or Resize have it
+	taken atomic.Int64
+}
+
+// take takes up to so much, and returns how much.
+func (r *room) take(wanted uint64) uint64 {
+	for {
+		taken := r.taken.Load()
+		left := r.bound.Load() - taken
+		if left <= 0 {
+			return 0
+		}
+		got := min(wanted, uint64(left))
+		if r.taken.CompareAndSwap(taken, taken+int64(got)) {
+			return got
+		}
+	}
+}
+
+func (r *room) give(weight uint64) { r.taken.Add(-int64(weight)) }
+
+func (r *room) left() uint64 { return uint64(max(r.bound.Load()-r.taken.Load(), 0)) }
+
+// admissible returns the weight that counts, or why an entry of weight cannot be stored.
+func (s *Store[K, V]) admissible(e *tarn.Entry[V], weight int64) (int64, error) {
+	if s.options.Weigh == nil {
+		return 1, nil
+	}
+	bound := s.bound.Load()
+	switch {
+	case e.Negative:
+		return (bound-1)>>16 + 1, nil
+	case weight < 0:
+		return 0, errNegativeWeight
+	case weight > bound:
+		return 0, tarn.ErrTooHeavy
+	}
+	return max(weight, 1), nil
+}
+
+var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative weight")
+
+// lock locks the segment of a hash for an operation that may store an entry of weight there, 0 for none, and sees to
+// it that there is room for the entry once the segment has evicted others.
+func (s *Store[K, V]) lock(hash uint64, weight int64) *segment[K, V] {
+	g := s.segment(hash)
+	g.mu.Lock()
+	if weight > int64(g.policy.Limit()) && weight <= s.bound.Load() && uint64(weight) > g.policy.Limit()+s.left() {
+		g.mu.Unlock()
+		s.lockFor(g, uint64(weight))
+	}
+	return g
+}
+
+// lockFor locks a segment that alone has no room for an entry of weight: with all the others locked, they evict in its
+// stead. That happens to an entry as heavy as very many others, or when all room was taken before a segment got any.
+func (s *Store[K, V]) lockFor(g *segment[K, V], weight uint64) {
+	for i := range s.segments {
+		s.segments[i].mu.Lock()
+	}
+	for evicted := true; evicted && weight > g.policy.Limit()+s.left(); {
+		evicted = false
+		for i := range s.segments {
+			if other := &s.segments[i]; other != g && other.policy.EvictOne() {
+				other.giveBack()
+				evicted = true
+			}
+		}
+	}
+	if weight > g.policy.Limit() {
+		g.policy.SetLimit(g.policy.Limit() + s.take(weight-g.policy.Limit()))
+	}
+	for i := range s.segments {
+		if other := &s.segments[i]; other != g {
+			c := other.unlock()
+			g.change.add(&c)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package memory
+
+import (
+	"sync"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/policy"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// segment is a part of the store, by the hashes of keys: a small store of its own, but for the bound, which all
+// segments share. An entry, its record, its deadline and its place with the policy change together, under mu.
+// Readers take no lock; they look only into the table.
+type segment[K comparable, V any] struct {
+	table table[K, V]
+
+	mu          sync.Mutex // protects all below, and changes of the table
+	store       *Store[K, V]
+	policy      *policy.Policy // its limit is what this segment has taken of the store's bound
+	records     records[K]
+	change      change[K, V]
+	closed      bool
+	evictions   uint64
+	expirations uint64
+	refused     uint64
+
+	_ [64]byte // so that neighbours do not share a cache line
+}
+
+// change gathers what one operation does and has to tell once it has let go of mu.
+type change[K comparable, V any] struct {
+	now      ttl.Time // when it happens; 0: the clock was not read yet
+	deadline ttl.Time // the first that it set; 0: none
+	removed  []Removal[K, V]
+	evicted  int
+	expired  int
+	shrinks  int // entries that left the table
+}
+
+// add adds what another operation has to tell.
+func (c *change[K, V]) add(other *change[K, V]) {
+	c.removed = append(c.removed, other.removed...)
+	c.evicted += other.evicted
+	c.expired += other.expired
+}
+
+func (g *segment[K, V]) init(s *Store[K, V]) {
+	g.store = s
+	g.table.init()
+	g.policy = policy.New((*entries[K, V])(g), policy.Options{Weighted: s.options.Weigh != nil})
+	g.records = records[K]{byKey: make(map[K]*record[K])}
+}
+
+// unlock ends an operation, which tells what it did, if it is not nothing, to Store.after.
+func (g *segment[K, V]) unlock() change[K, V] {
+	g.giveBack()
+	c := g.change
+	if c.shrinks > 0 {
+		g.table.shrink(c.shrinks)
+	}
+	g.change = change[K, V]{}
+	g.mu.Unlock()
+	return c
+}
+
+// The methods below are parts of operations. Their callers have mu.
+
+// giveBack gives back what the segment has taken of the bound and does not need.
+func (g *segment[K, V]) giveBack() {
+	if excess := g.policy.Limit() - g.policy.Weight(); excess > 0 {
+		g.policy.SetLimit(g.policy.Weight())
+		g.store.give(excess)
+	}
+}
+
+// now returns the instant of the operation, reading the clock once.
+func (g *segment[K, V]) now() ttl.Time {
+	if g.change.now == 0 {
+		g.change.now = g.store.clock.Now()
+	}
+	return g.change.now
+}
+
+// passed reports whether a deadline has passed. It reads no clock if there is none.
+func (g *segment[K, V]) passed(deadline ttl.Time) bool {
+	return deadline != 0 && deadline != ttl.End && deadline.Passed(g.now())
+}
+
+// live returns the node of key, or nil if there is none or it has expired.
+func (g *segment[K, V]) live(key K, hash uint32) *node[K, V] {
+	n := g.table.find(key, hash)
+	if n == nil || g.passed(n.expires()) {
+		return nil
+	}
+	return n
+}
+
+// entryOf returns the entry of a node as callers see it.
+func (g *segment[K, V]) entryOf(n *node[K, V]) tarn.Entry[V] {
+	e := n.entry()
+	e.Stale = g.passed(e.Fresh)
+	return e
+}
+
+// store is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key
+// cannot be found again or its life is over, has left at once.
+func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64) error {
+	stored, err := false, error(nil)
+	if storable(key) {
+		stored, err = g.put(key, hash, e, weight)
+	}
+	if !stored && err == nil {
+		g.note(key, e.Value, e.Negative, e.Expires, Evicted)
+	}
+	return err
+}
+
+// put gives key an entry of weight in place of any other, and reports whether it stored it: one that has expired
+// already leaves the key empty, and so does one that it refuses with an error.
+func (g *segment[K, V]) put(key K, hash uint32, e *tarn.Entry[V], weight int64) (bool, error) {
+	weight, err := g.store.admissible(e, weight)
+	if err != nil {
+		g.refused++
+	}
+	if err != nil || g.passed(e.Expires) {
+		g.empty(key, hash, Replaced)
+		return false, err
+	}
+	n := newNode(key, hash, e)
+	if old := g.table.find(key, hash); old != nil {
+		g.replace(old, n, uint64(weight))
+	} else {
+		g.insert(n, uint64(weight))
+	}
+	if e.Expires != 0 && e.Expires != ttl.End && (g.change.deadline == 0 || e.Expires < g.change.deadline) {
+		g.change.deadline = e.Expires
+	}
+	return true, nil
+}
+
+// replace puts a node in the place of another of the same key.
+func (g *segment[K, V]) replace(old, n *node[K, V], weight uint64) {
+	g.noteNode(old, Replaced)
+	g.swap(old, n)
+	if g.store.options.Weigh == nil {
+		return
+	}
+	g.take(weight)
+	at := n.place
+	n.place = 0 // so that nobody is taken for it who gets its place
+	n.place = g.policy.Reweigh(at, n.hash, weight)
+}
+
+// swap puts a node in the place of another in the table and with the policy.
+func (g *segment[K, V]) swap(old, n *node[K, V]) {
+	n.place = old.place
+	n.marks.inherit(&old.marks)
+	g.table.replace(old, n)
+}
+
+// insert puts a node in whose key is not there. What has to make room leaves before readers can find it, so that there
+// never are too many.
+func (g *segment[K, V]) insert(n *node[K, V], weight uint64) {
+	g.take(weight)
+	if g.policy.Weight()+weight > g.policy.Limit() && g.table.dues.next().Passed(g.now()) {
+		g.expire(fewExpired) // what has expired makes room before what has not
+	}
+	n.place = g.policy.Insert(n.hash, weight)
+	g.table.insert(n)
+}
+
+const fewExpired = 32 // entries
+
+// take takes room for a weight from what the store has left, as far as there is some.
+func (g *segment[K, V]) take(weight uint64) {
+	if needed := g.policy.Weight() + weight; needed > g.policy.Limit() {
+		g.policy.SetLimit(g.policy.Limit() + g.store.take(needed-g.policy.Limit()))
+	}
+}
+
+// empty removes what stands under key.
+func (g *segment[K, V]) empty(key K, hash uint32, cause Cause) {
+	if n := g.table.find(key, hash); n != nil {
+		g.remove(n, cause)
+	}
+}
+
+func (g *segment[K, V]) remove(n *node[K, V], cause Cause) {
+	g.policy.Remove(n.place)
+	g.drop(n, cause)
+}
+
+// drop forgets a node that the policy has let go.
+func (g *segment[K, V]) drop(n *node[K, V], cause Cause) {
+	g.table.remove(n)
+	g.change.shrinks++
+	g.noteNode(n, cause)
+}
+
+// expire removes some of what has expired, and reports whether there may be more.
+func (g *segment[K, V]) expire(some int) (more bool) {
+	return g.table.expire(g.now(), some, func(n *node[K, V]) { g.remove(n, Expired) })
+}
+
+func (g *segment[K, V]) noteNode(n *node[K, V], cause Cause) {
+	g.note(n.key, n.value, n.negative(), n.expires(), cause)
+}
+
+// note counts that an entry leaves, and remembers whom to tell.
+func (g *segment[K, V]) note(key K, value V, negative bool, expires ttl.Time, cause Cause) {
+	if g.passed(expires) {
+		cause = Expired
+	}
+	c := &g.change
+	switch cause {
+	case Evicted:
+		g.evictions++
+		c.evicted++
+	case Expired:
+		g.expirations++
+		c.expired++
+	}
+	if g.store.options.OnRemove != nil && !negative {
+		c.removed = append(c.removed, Removal[K, V]{Key: key, Value: value, Cause: cause})
+	}
+}
+
+// entries is what the policy asks a segment.
+type entries[K comparable, V any] segment[K, V]
+
+func (g *entries[K, V]) Uses(hash uint32, at policy.Place) uint32 {
+	return g.table.findAt(hash, at).marks.take()
+}
+
+func (g *entries[K, V]) Moved(hash uint32, from, to policy.Place) {
+	g.table.findAt(hash, from).place = to
+}
+
+func (g *entries[K, V]) Evict(hash uint32, at policy.Place) {
+	(*segment[K, V])(g).drop(g.table.findAt(hash, at), Evicted)
+}
+
+func (g *entries[K, V]) Watch(hash uint32, at policy.Place, on bool) {
+	g.table.findAt(hash, at).marks.watch(on)
+}
