@@ -73,15 +73,7 @@ func (s *Store[K, V]) lockFor(g *segment[K, V], weight uint64) {
 	for i := range s.segments {
 		s.segments[i].mu.Lock()
 	}
-	for evicted := true; evicted && weight > g.policy.Limit()+s.left(); {
-		evicted = false
-		for i := range s.segments {
-			if other := &s.segments[i]; other != g && other.policy.EvictOne() {
-				other.giveBack()
-				evicted = true
-			}
-		}
-	}
+	s.evictOthers(g, weight)
 	if weight > g.policy.Limit() {
 		g.policy.SetLimit(g.policy.Limit() + s.take(weight-g.policy.Limit()))
 	}
@@ -89,6 +81,23 @@ func (s *Store[K, V]) lockFor(g *segment[K, V], weight uint64) {
 		if other := &s.segments[i]; other != g {
 			c := other.unlock()
 			g.change.add(&c)
+		}
+	}
+}
+
+// evictOthers evicts from all segments but g, one entry of each in turn, until there is room in g for a weight. The
+// caller has locked them all.
+func (s *Store[K, V]) evictOthers(g *segment[K, V], weight uint64) {
+	for evicted := true; evicted; {
+		evicted = false
+		for i := range s.segments {
+			if weight <= g.policy.Limit()+s.left() {
+				return
+			}
+			if other := &s.segments[i]; other != g && other.policy.EvictOne() {
+				other.giveBack()
+				evicted = true
+			}
 		}
 	}
 }
