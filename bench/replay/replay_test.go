@@ -64,7 +64,7 @@ func TestEveryCacheHasWhatFits(t *testing.T) {
 // Of caches of one goroutine a replay finds the same each time, however the trace is read.
 func TestHoldAndRuns(t *testing.T) {
 	plan := replay.Plan{Caches: []string{"lru", "s3fifo"}, Optimum: true}
-	for _, s := range trace.Synthetic(20_000, 1) {
+	for _, s := range trace.Synthetic(5000, 1) {
 		plan.Traces = append(plan.Traces, replay.Traced{Source: s, Capacities: []int{100, 1000}})
 	}
 	var first []replay.Row

@@ -19,7 +19,7 @@ const never = math.MaxUint32
 
 var errTooLong = errors.New("trace: the optimum of more than 4,294,967,295 requests is not computed")
 
-// NewOptimum reads a trace. While it does, it takes some 30 bytes for each different key as well.
+// NewOptimum reads a trace. While it does, it takes some 50 bytes for each different key as well.
 func NewOptimum(s Source) (*Optimum, error) {
 	o := &Optimum{}
 	last := make(map[uint64]uint32)
