@@ -2,13 +2,21 @@ package peers
 
 // s3fifo is S3-FIFO as in algorithm 1 of "FIFO queues are all you need for cache eviction" (Yang, Zhang, Qiu, Yue and
 // Rashmi, SOSP 2023), with the sizes that the paper names: a tenth for the small queue, the rest for the main one, and
-// as many ghosts as the main one has entries. The Go modules that have it are not to be had from the module proxy.
+// as many ghosts as the main one has entries. A ghost that comes back is none any more, as in the authors' libCacheSim,
+// which leaves room for others. The Go modules that have it are not to be had from the module proxy.
 type s3fifo[K Key, V any] struct {
 	capacity, smallMost int
 	nodes               map[K]*s3node[K, V]
 	small, main         queue[*s3node[K, V]]
-	ghosts              queue[K]
-	ghost               map[K]int // how often a key is among the ghosts
+	ghost               map[K]int // when a key became one, by deaths
+	ghosts              queue[s3ghost[K]]
+	deaths              int
+}
+
+// s3ghost is a place in the queue of ghosts. If ghost says something else of the key, the place is empty.
+type s3ghost[K Key] struct {
+	key  K
+	died int
 }
 
 type s3node[K Key, V any] struct {
@@ -51,7 +59,8 @@ func (c *s3fifo[K, V]) Set(key K, value V) {
 	}
 	n := &s3node[K, V]{key: key, value: value}
 	c.nodes[key] = n
-	if c.ghost[key] > 0 {
+	if _, back := c.ghost[key]; back {
+		delete(c.ghost, key)
 		c.main.push(n)
 	} else {
 		c.small.push(n)
@@ -90,12 +99,20 @@ func (c *s3fifo[K, V]) evictMain() {
 }
 
 func (c *s3fifo[K, V]) remember(key K) {
-	c.ghosts.push(key)
-	c.ghost[key]++
-	if c.ghosts.n > c.capacity-c.smallMost {
-		oldest := c.ghosts.pop()
-		if c.ghost[oldest]--; c.ghost[oldest] == 0 {
-			delete(c.ghost, oldest)
+	most := c.capacity - c.smallMost
+	c.deaths++
+	c.ghost[key] = c.deaths
+	c.ghosts.push(s3ghost[K]{key, c.deaths})
+	for len(c.ghost) > most {
+		if g := c.ghosts.pop(); c.ghost[g.key] == g.died {
+			delete(c.ghost, g.key)
+		}
+	}
+	if c.ghosts.n > 2*most+16 { // mostly empty places
+		for range c.ghosts.n {
+			if g := c.ghosts.pop(); c.ghost[g.key] == g.died {
+				c.ghosts.push(g)
+			}
 		}
 	}
 }
