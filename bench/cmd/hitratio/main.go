@@ -11,8 +11,8 @@
 // A request is a hit if the cache has its key, and a miss puts the key into it. The table gives hits in percent of
 // requests:
 //
-//	     trace  requests    keys  entries  optimum    tarn   otter
-//	oltp.arc.gz    914145  186880      250    38.47  25.10   24.45
+//	trace        requests  keys    entries  optimum  arc    lru
+//	oltp.arc.gz    914145  186880      250    38.47  21.47  16.47
 //
 // The optimum is that of a cache that knows what will be asked for (Belady). It takes four bytes for each request.
 //
