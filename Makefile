@@ -25,6 +25,9 @@ quickstart: ## run the five strategies on a real database, and check them
 bench: ## run the benchmarks (BENCH=pattern COUNT=runs OLD=file to compare with)
 	@.ci/bench
 
+report: ## measure tarn beside other caches, and write bench/REPORT.md (TRACES=folder of traces)
+	@.ci/report
+
 fuzz: ## run every fuzz test, each for FUZZTIME (default 1m)
 	@.ci/fuzz
 
@@ -32,4 +35,4 @@ soak: ## run the tests named TestSoak… for a long time each, SOAK (default 10m
 	@TARN_SOAK="$${SOAK:-10m}" GOWORK="$$PWD/go.work" \
 		go run ./internal/check/testall -limit 6h -timeout 2h -run '^TestSoak'
 
-.PHONY: help deps test lint check quickstart bench fuzz soak
+.PHONY: help deps test lint check quickstart bench report fuzz soak

@@ -1,5 +1,5 @@
-// Package bench measures tarn. Each benchmark's parts are named key=value, so that benchstat can put them side by
-// side (benchstat -col /via), and cmd/ratios knows which of them have a target.
+// Package bench measures tarn, and the memory store beside other caches. Each benchmark's parts are named key=value,
+// so that benchstat can put them side by side (benchstat -col /cache), and cmd/report knows which have a target.
 package bench
 
 import (

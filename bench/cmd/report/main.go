@@ -1,0 +1,149 @@
+// Command report measures tarn beside its peers and writes what it found.
+//
+//	go run ./bench/cmd/report -o bench            run everything, ten rounds, and write bench/REPORT.md and its charts
+//	go run ./bench/cmd/report -quick              a look at everything in a minute or two, on standard output
+//	go run ./bench/cmd/report -bench 'Load/keys=string/life=none/cache=(tarn|otter)/reads=75'
+//	                                              one row, three rounds, on standard output
+//	go run ./bench/cmd/report -bench Replay -traces DIR
+//	                                              the hit ratios alone
+//	go run ./bench/cmd/report -raw FILE -o bench  write the report again from the runs that an earlier one kept
+//
+// It builds the benchmarks once and runs them in rounds. A round runs every benchmark for a short time, so that a
+// machine that is slower for a while is so for all of them. Those that hold a million entries run in every second
+// round. Hit ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
+// of synthetic ones. The runs are kept in a file, in the format of go test -bench, which benchstat reads too.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+type settings struct {
+	rounds int
+	quick  bool
+	only   string
+	raw    string
+	keep   string
+	out    string
+	traces string
+}
+
+// command is how the report is made by others, whose folders are elsewhere.
+func (s settings) command() string {
+	c := fmt.Sprintf("go run ./bench/cmd/report -rounds %d", s.rounds)
+	if s.quick {
+		c += " -quick"
+	}
+	if s.only != "" {
+		c += " -bench '" + s.only + "'"
+	}
+	if s.traces != "" {
+		c += " -traces FOLDER"
+	}
+	return c
+}
+
+func main() {
+	var s settings
+	flag.IntVar(&s.rounds, "rounds", 0, "how often every benchmark is run (default 10; 3 with -quick or -bench)")
+	flag.BoolVar(&s.quick, "quick", false, "shorter runs, fewer entries, no single processor")
+	flag.StringVar(&s.only, "bench", "", "run only benchmarks that match, as with go test -bench; Replay replays the traces")
+	flag.StringVar(&s.raw, "raw", "", "a file of earlier runs to report on, instead of running anything")
+	flag.StringVar(&s.keep, "keep", "", "the file that the runs are kept in")
+	flag.StringVar(&s.out, "o", "", "the folder that REPORT.md and charts are written to (default: standard output)")
+	flag.StringVar(&s.traces, "traces", os.Getenv("TRACES"), "the folder of traces (default $TRACES)")
+	flag.Parse()
+	if s.rounds == 0 {
+		s.rounds = 10
+		if s.quick || s.only != "" {
+			s.rounds = 3
+		}
+	}
+	if err := run(s); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1)
+	}
+}
+
+func run(s settings) error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("there are arguments besides the flags: %q", flag.Args())
+	}
+	if _, err := regexp.Compile(s.only); err != nil {
+		return fmt.Errorf("-bench: %w", err)
+	}
+	raw, err := s.runs()
+	if err != nil {
+		return err
+	}
+	runs, err := readRuns(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	if s.out == "" {
+		_, err := os.Stdout.WriteString(render(runs, nil))
+		return err
+	}
+	charts, err := drawCharts(runs)
+	if err != nil {
+		return err
+	}
+	return write(s.out, render(runs, charts), charts)
+}
+
+// runs returns what the benchmarks wrote, now or before.
+func (s settings) runs() ([]byte, error) {
+	if s.raw != "" {
+		return os.ReadFile(s.raw)
+	}
+	var raw bytes.Buffer
+	err := s.measure(&raw)
+	if s.keep != "" && raw.Len() > 0 { // what was measured before an error too
+		if err := os.MkdirAll(filepath.Dir(s.keep), 0o777); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(s.keep, raw.Bytes(), 0o666); err != nil {
+			return nil, err
+		}
+	}
+	return raw.Bytes(), err
+}
+
+func (s settings) measure(raw *bytes.Buffer) error {
+	writeMachine(raw, s)
+	if err := s.bench(raw); err != nil {
+		return err
+	}
+	if !matches(s.only, "Replay") {
+		return nil
+	}
+	return s.replay(raw)
+}
+
+// write writes the report and its charts, and removes charts that are no longer drawn.
+func write(dir, report string, charts []chart) error {
+	folder := filepath.Join(dir, "charts")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(folder, "*.svg"))
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	for _, c := range charts {
+		if err := os.WriteFile(filepath.Join(folder, c.file), c.svg, 0o666); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "REPORT.md"), []byte(report), 0o666)
+}

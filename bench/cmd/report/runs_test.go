@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+const some = `date: 2026-01-02 03:04 UTC
+rounds: 2
+cpu: A Processor
+BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100-2   1000   20.0 ns/op   91.5 hit-%   0 B/op   0 allocs/op
+BenchmarkLoad/keys=string/life=none/cache=golang-lru/reads=100-2   1000   30.0 ns/op   92.5 hit-%
+BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100-2   1000   40.0 ns/op   91.5 hit-%
+BenchmarkLoad/keys=string/life=none/cache=ristretto/reads=100-2   1000   10.0 ns/op
+BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100   1000   15.0 ns/op
+BenchmarkLoad/keys=string/life=none/cache=golang-lru/reads=100   1000   60.0 ns/op
+BenchmarkHeap/entries=1000/life=none/cache=tarn-2   1   5000000 gc-ns   80.0 heap-B/entry
+BenchmarkHeap/entries=1000/life=none/cache=otter-2   1   4000000 gc-ns   100.0 heap-B/entry
+BenchmarkBound/cache=tarn/load=new-2   1000   3.0 above
+BenchmarkBound/cache=tarn/load=new-2   1000   40.0 above
+BenchmarkBound/cache=tarn/load=new-2   1000   -2.0 above
+BenchmarkAllocs/cache=tarn/op=hit-2   1000   0.004 mallocs/op
+BenchmarkAllocs/cache=tarn/op=insert-2   1000   1.2 mallocs/op
+BenchmarkGrowth/entries=1000/cache=tarn-2   10   10.0 ns/op
+BenchmarkGrowth/entries=100000/cache=tarn-2   10   30.0 ns/op
+BenchmarkGrowth/entries=1000/cache=otter-2   10   20.0 ns/op
+BenchmarkGrowth/entries=100000/cache=otter-2   10   50.0 ns/op
+BenchmarkExpiry/entries=100000/cache=tarn-2   1   5.0 calm-get-us   6.0 calm-set-us   8.0 get-us   90.0 set-us   20.0 gone-ms
+BenchmarkReplay/trace=oltp/entries=250/cache=tarn 1 24.000 hit-% 250 held
+BenchmarkReplay/trace=oltp/entries=250/cache=otter 1 23.000 hit-% 250 held
+BenchmarkReplay/trace=oltp/entries=250/cache=theine 1 30.000 hit-% 300 held
+BenchmarkReplay/trace=oltp/entries=250/cache=optimum 1 38.000 hit-% 914145 requests 186880 keys
+BenchmarkReplay/trace=oltp/entries=2000/cache=tarn 1 44.000 hit-% 2000 held
+BenchmarkReplay/trace=oltp/entries=2000/cache=theine 1 46.000 hit-% 2000 held
+BenchmarkReplay/trace=oltp/entries=2000/cache=otter 1 45.000 hit-% 2000 held
+BenchmarkReplay/trace=oltp/entries=2000/cache=optimum 1 60.000 hit-% 914145 requests 186880 keys
+BenchmarkReplay/trace=multi1/entries=500/cache=tarn 1 10.000 hit-% 500 held
+BenchmarkReplay/trace=multi1/entries=500/cache=otter 1 90.000 hit-% 500 held
+PASS
+`
+
+func parse(t *testing.T, text string) *runs {
+	t.Helper()
+	r, err := readRuns(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRunsAreRead(t *testing.T) {
+	r := parse(t, some)
+	if r.config["cpu"] != "A Processor" || r.config["date"] != "2026-01-02 03:04 UTC" {
+		t.Errorf("the configuration is %v", r.config)
+	}
+	const reads = "Load/keys=string/life=none/cache=tarn/reads=100"
+	for _, test := range []struct {
+		rule string
+		what what
+		want float64
+	}{
+		{"the median of two is their mean", what{reads, 2, "ns/op"}, 30},
+		{"one processor has no suffix", what{reads, 1, "ns/op"}, 15},
+		{"every unit is read", what{reads, 2, "hit-%"}, 91.5},
+		{"a dash in a name is no suffix", what{"Load/keys=string/life=none/cache=golang-lru/reads=100", 1, "ns/op"}, 60},
+		{"less than nothing is a figure", what{"Bound/cache=tarn/load=new", 2, "above"}, 3},
+	} {
+		if got, ok := r.median(test.what); !ok || got != test.want {
+			t.Errorf("%s: %v, %v", test.rule, got, ok)
+		}
+	}
+	if _, ok := r.median(what{"Load", 2, "ns/op"}); ok {
+		t.Error("what was not measured has a median")
+	}
+	if _, err := readRuns(strings.NewReader("BenchmarkX-2 10 many ns/op\n")); err == nil {
+		t.Error("a figure that is none is no error")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, test := range []struct {
+		rule string
+		all  []float64
+		want float64 // not a number: nobody can say
+	}{
+		{"of five nobody can say", []float64{1, 2, 3, 4, 5}, math.NaN()},
+		{"of six it is from the first to the last", []float64{90, 95, 100, 100, 105, 120}, 0.2},
+		{"of ten the first and the last are left out", []float64{1, 90, 99, 99, 100, 100, 101, 101, 105, 900}, 0.1},
+		{"of nothing there is no part", []float64{0, 0, 0, 0, 0, 0}, math.NaN()},
+	} {
+		got, ok := spread(test.all)
+		if ok == math.IsNaN(test.want) || ok && math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s: %v, %v", test.rule, got, ok)
+		}
+	}
+}
+
+func TestNumbersHaveThreeDigits(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0.00", 1.234: "1.23", 9.996: "10.0", 12.34: "12.3", 99.96: "100", 123456.7: "123457", -3.14159: "-3.14",
+	} {
+		if got := number(v); got != want {
+			t.Errorf("%v is shown as %s", v, got)
+		}
+	}
+}
+
+// line returns the line of a text that has all of the parts, one after the other.
+func line(text string, parts ...string) string {
+	for l := range strings.Lines(text) {
+		rest, all := l, true
+		for _, part := range parts {
+			_, after, found := strings.Cut(rest, part)
+			rest, all = after, all && found
+		}
+		if all {
+			return l
+		}
+	}
+	return ""
+}
+
+func TestTheReportSaysWhatWasMeasured(t *testing.T) {
+	report := render(parse(t, some), nil)
+	for _, test := range []struct {
+		rule  string
+		parts []string
+	}{
+		{"a target is a quotient of medians, by the best that drops no Set",
+			[]string{"100 % reads, Zipf", "1.00 **missed**: 30.0 to golang-lru's 30.0", "0.25 met: 15.0 to golang-lru's 60.0"}},
+		{"a cost may be against one cache", []string{"heap per entry, 1k entries", "0.90 × otter's", "80.0 B", "0.80 met"}},
+		{"a collection too", []string{"a full collection", "5.00 ms", "otter 4.00 ms", "1.25 **missed**"}},
+		{"the bound is about the most of all runs", []string{"above MaxEntries", "at most 32", "40", "**missed**"}},
+		{"a hit allocates nothing", []string{"allocations per hit", "at most 0", "met"}},
+		{"an insert allocates once", []string{"allocations per insert", "at most 1", "1.20", "**missed**"}},
+		{"growth is from the least to the most", []string{"from 1k to 100k entries", "× 3.00", "otter × 2.50", "**missed**"}},
+		{"an expiry is against a thousand's time", []string{"mass expiry of 100k entries", "Set 90.0 µs",
+			"1,000 of them take 200 µs", "met"}},
+		{"cells beside the table do not count, nor small ones of theine", []string{"every cell of the table", "1 of 2 cells",
+			"least: -2.00 (oltp at 2000, to theine)", "**missed**"}},
+		{"nor does theine in the mean", []string{"mean of the table", "34.00", "otter 34.00", "+0.00 **missed**"}},
+		{"a peer that drops Sets is a loss all the same", []string{"| 100 % reads, Zipf (string, -cpu 2), ns | 30.0 |",
+			"ristretto (drops Sets) 10.0", "× 3.00"}},
+		{"so are hits beside the table", []string{"hits, multi1 at 500", "otter 90.00", "80.00 points"}},
+		{"the table has every cache", []string{"| **tarn** | 30.0, 92 % hits | 15.0 |"}},
+		{"a trace says where it is from", []string{"| oltp | 914145 | 186880 |", "ARC"}},
+		{"and the machine what it is", []string{"processor", "A Processor"}},
+	} {
+		if line(report, test.parts...) == "" {
+			t.Errorf("%s: no line has %q", test.rule, test.parts)
+		}
+	}
+	if l := line(report, "100 % reads, Zipf (string, -cpu 1)"); l != "" {
+		t.Errorf("what tarn wins is among what it loses: %s", l)
+	}
+	for _, absent := range []string{"## Throughput\n\n\n", "75 % reads", "NaN", "Inf", "%!"} {
+		if strings.Contains(report, absent) {
+			t.Errorf("the report has %q", absent)
+		}
+	}
+}
+
+func TestTheSameRunsGiveTheSameReport(t *testing.T) {
+	once, again := parse(t, some), parse(t, some)
+	charts, err := drawCharts(once)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := drawCharts(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if render(once, charts) != render(again, more) || fmt.Sprint(charts) != fmt.Sprint(more) {
+		t.Error("they differ")
+	}
+	var names []string
+	for _, c := range charts {
+		names = append(names, c.file)
+		if !strings.Contains(string(c.svg), "tarn") {
+			t.Errorf("%s does not name tarn", c.file)
+		}
+	}
+	if got := strings.Join(names, " "); got != "throughput-string.svg hits-oltp.svg" {
+		t.Errorf("the charts are %s", got)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	for _, test := range []struct {
+		only string
+		want int // groups
+	}{{"", len(groups)}, {"Load/keys=string", 1}, {"Miss|Write", 2}, {"Hit", 1}, {"Replay", 0}} {
+		n := 0
+		for _, g := range groups {
+			if _, wanted := g.args(false, test.only); wanted {
+				n++
+			}
+		}
+		if n != test.want {
+			t.Errorf("%q asks for %d groups", test.only, n)
+		}
+	}
+	if !matches("", "Replay") || !matches("Replay", "Replay") || matches("Load", "Replay") {
+		t.Error("traces are replayed when they are not asked for, or not when they are")
+	}
+}
