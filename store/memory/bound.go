@@ -13,7 +13,7 @@ import (
 //
 // A segment takes and gives with its mu locked.
 type room struct {
-	bound atomic.Int64 // as the options or Resize have it
+	bound atomic.Int64 // as the options or Resize have it; changes with every segment locked
 	taken atomic.Int64
 }
 
@@ -36,46 +36,63 @@ func (r *room) give(weight uint64) { r.taken.Add(-int64(weight)) }
 
 func (r *room) left() uint64 { return uint64(max(r.bound.Load()-r.taken.Load(), 0)) }
 
-// admissible returns the weight that counts, or why an entry of weight cannot be stored.
+// weigh asks how heavy an entry is, which may be less than nothing. Nobody may have mu: it calls the application.
+func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
+	switch {
+	case s.options.Weigh == nil:
+		return 1
+	case e.Negative:
+		return (s.bound.Load()-1)>>16 + 1
+	}
+	if weight := s.options.Weigh(key, e.Value); weight != 0 {
+		return weight
+	}
+	return 1
+}
+
+// admissible returns the weight that counts of an entry that was weighed, or why it cannot be stored. The caller has
+// locked a segment.
 func (s *Store[K, V]) admissible(e *tarn.Entry[V], weight int64) (int64, error) {
 	if s.options.Weigh == nil {
 		return 1, nil
 	}
 	bound := s.bound.Load()
 	switch {
-	case e.Negative:
-		return (bound-1)>>16 + 1, nil
 	case weight < 0:
 		return 0, errNegativeWeight
+	case weight > bound && e.Negative:
+		return bound, nil // it was more when the absence was weighed
 	case weight > bound:
 		return 0, tarn.ErrTooHeavy
 	}
-	return max(weight, 1), nil
+	return weight, nil
 }
 
 var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative weight")
 
 // lock locks the segment of a hash for an operation that may store an entry of weight there, 0 for none, and sees to
-// it that there is room for the entry once the segment has evicted others.
+// it that the entry is within the segment's limit once the segment has evicted others.
 func (s *Store[K, V]) lock(hash uint64, weight int64) *segment[K, V] {
 	g := s.segment(hash)
 	g.mu.Lock()
-	if weight > int64(g.policy.Limit()) && weight <= s.bound.Load() && uint64(weight) > g.policy.Limit()+s.left() {
-		g.mu.Unlock()
-		s.lockFor(g, uint64(weight))
+	if weight > int64(g.policy.Limit()) && !g.closed {
+		g.reserve(uint64(weight))
+		if weight > int64(g.policy.Limit()) && weight <= s.bound.Load() {
+			g.giveBack()
+			g.mu.Unlock()
+			s.lockFor(g, weight)
+		}
 	}
 	return g
 }
 
 // lockFor locks a segment that alone has no room for an entry of weight: with all the others locked, they evict in its
 // stead. That happens to an entry as heavy as very many others, or when all room was taken before a segment got any.
-func (s *Store[K, V]) lockFor(g *segment[K, V], weight uint64) {
-	for i := range s.segments {
-		s.segments[i].mu.Lock()
-	}
-	s.evictOthers(g, weight)
-	if weight > g.policy.Limit() {
-		g.policy.SetLimit(g.policy.Limit() + s.take(weight-g.policy.Limit()))
+func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64) {
+	s.lockAll()
+	if !g.closed && weight <= s.bound.Load() {
+		s.evictOthers(g, uint64(weight))
+		g.reserve(uint64(weight))
 	}
 	for i := range s.segments {
 		if other := &s.segments[i]; other != g {
@@ -99,5 +116,19 @@ func (s *Store[K, V]) evictOthers(g *segment[K, V], weight uint64) {
 				evicted = true
 			}
 		}
+	}
+}
+
+// lockAll locks all segments, in the order in which everybody does who locks several.
+func (s *Store[K, V]) lockAll() {
+	for i := range s.segments {
+		s.segments[i].mu.Lock()
+	}
+}
+
+// reserve raises the limit to a weight, as far as there is room. The caller has mu.
+func (g *segment[K, V]) reserve(weight uint64) {
+	if limit := g.policy.Limit(); weight > limit {
+		g.policy.SetLimit(limit + g.store.take(weight-limit))
 	}
 }

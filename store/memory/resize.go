@@ -20,9 +20,8 @@ func (s *Store[K, V]) Resize(bound int64) error {
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
-	s.bound.Store(bound)
-	// Every segment is locked once at least: what one had begun to take of the old bound it has taken then.
-	for pass := 0; pass == 0 || s.taken.Load() > bound; pass++ {
+	s.setBound(bound)
+	for s.taken.Load() > bound {
 		for i := range s.segments {
 			if err := s.resizeSome(&s.segments[i]); err != nil {
 				return err
@@ -30,6 +29,15 @@ func (s *Store[K, V]) Resize(bound int64) error {
 		}
 	}
 	return nil
+}
+
+// setBound changes the bound while nobody takes of it: a segment that is locked may go by one bound throughout.
+func (s *Store[K, V]) setBound(bound int64) {
+	s.lockAll()
+	s.bound.Store(bound)
+	for i := range s.segments {
+		s.segments[i].mu.Unlock()
+	}
 }
 
 // resizeSome evicts a segment's share of what is above the bound, but no more than a chunk.

@@ -172,11 +172,7 @@ func (g *segment[K, V]) insert(n *node[K, V], weight uint64) {
 const fewExpired = 32 // entries
 
 // take takes room for a weight from what the store has left, as far as there is some.
-func (g *segment[K, V]) take(weight uint64) {
-	if needed := g.policy.Weight() + weight; needed > g.policy.Limit() {
-		g.policy.SetLimit(g.policy.Limit() + g.store.take(needed-g.policy.Limit()))
-	}
-}
+func (g *segment[K, V]) take(weight uint64) { g.reserve(g.policy.Weight() + weight) }
 
 // empty removes what stands under key.
 func (g *segment[K, V]) empty(key K, hash uint32, cause Cause) {

@@ -182,14 +182,6 @@ func (g *segment[K, V]) mayChange(key K) error {
 	return nil
 }
 
-// weigh asks how heavy an entry is. Nobody may have mu: it calls the application.
-func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
-	if s.options.Weigh == nil || e.Negative {
-		return 1
-	}
-	return s.options.Weigh(key, e.Value)
-}
-
 // Delete removes key, and voids a lease on it. A hold on it stays, and its value will not be stored.
 func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 	if err := ctx.Err(); err != nil {
