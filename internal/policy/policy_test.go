@@ -14,13 +14,17 @@ type owner struct {
 	at      map[uint32]policy.Place
 	weight  map[uint32]uint64
 	uses    map[uint32]uint32
+	watched map[uint32]bool
 	evicted int
 	fresh   uint32 // what is being inserted, which must not be evicted
 	calls   int
 }
 
+const none = ^uint32(0) // no hash
+
 func newOwner(t testing.TB, limit uint64, options policy.Options) *owner {
-	o := &owner{t: t, at: map[uint32]policy.Place{}, weight: map[uint32]uint64{}, uses: map[uint32]uint32{}}
+	o := &owner{t: t, at: map[uint32]policy.Place{}, weight: map[uint32]uint64{}, uses: map[uint32]uint32{},
+		watched: map[uint32]bool{}, fresh: none}
 	o.policy = policy.New(o, options)
 	o.policy.SetLimit(limit)
 	return o
@@ -43,17 +47,18 @@ func (o *owner) Moved(hash uint32, from, to policy.Place) {
 func (o *owner) Evict(hash uint32, at policy.Place) {
 	o.calls++
 	o.check(hash, at)
-	if hash == o.fresh {
-		o.t.Fatalf("the new entry %d was evicted", hash)
-	}
 	o.forget(hash)
 	o.evicted++
 }
 
-func (o *owner) Watch(hash uint32, at policy.Place, _ bool) { o.check(hash, at) }
+func (o *owner) Watch(hash uint32, at policy.Place, on bool) {
+	o.calls++
+	o.check(hash, at)
+	o.watched[hash] = on
+}
 
 func (o *owner) check(hash uint32, at policy.Place) {
-	if want, ok := o.at[hash]; !ok || want != at && hash != o.fresh {
+	if want, ok := o.at[hash]; !ok || want != at || hash == o.fresh {
 		o.t.Fatalf("entry %d is said to be at %x, and is at %x (there: %v)", hash, at, want, ok)
 	}
 }
@@ -62,19 +67,23 @@ func (o *owner) forget(hash uint32) {
 	delete(o.at, hash)
 	delete(o.weight, hash)
 	delete(o.uses, hash)
+	delete(o.watched, hash)
 }
 
 // get uses or inserts an entry and reports whether it was there.
 func (o *owner) get(hash uint32, weight uint64) bool {
 	if _, ok := o.at[hash]; ok {
 		o.uses[hash] = min(o.uses[hash]+1, 15)
+		if o.watched[hash] {
+			o.policy.Used(hash, o.at[hash])
+		}
 		return true
 	}
 	o.fresh = hash
 	o.at[hash] = 0
 	o.weight[hash] = weight
 	o.at[hash] = o.policy.Insert(hash, weight)
-	o.fresh = ^uint32(0)
+	o.fresh = none
 	return false
 }
 
@@ -91,7 +100,7 @@ func (o *owner) reweigh(hash uint32, weight uint64) {
 		o.at[hash] = 0
 		o.weight[hash] = weight
 		o.at[hash] = o.policy.Reweigh(at, hash, weight)
-		o.fresh = ^uint32(0)
+		o.fresh = none
 	}
 }
 
@@ -116,11 +125,16 @@ func (o *owner) verify() {
 }
 
 func TestQueuesAgreeWithTheOwner(t *testing.T) {
-	for _, weighted := range []bool{false, true} {
+	for _, options := range []policy.Options{
+		{},
+		{Weighted: true},
+		{Choice: new(policy.Choice), Lab: true},
+		{Choice: new(policy.Choice), Lab: true, Weighted: true},
+	} {
 		random := rand.New(rand.NewPCG(1, 2))
-		o := newOwner(t, 100, policy.Options{Weighted: weighted})
+		o := newOwner(t, 100, options)
 		weigh := func() uint64 {
-			if weighted {
+			if options.Weighted {
 				return random.Uint64N(20)
 			}
 			return 1
@@ -145,7 +159,10 @@ func TestQueuesAgreeWithTheOwner(t *testing.T) {
 			case 5:
 				if random.Uint32N(5000) == 0 {
 					o.policy.Clear()
-					o.at, o.weight, o.uses = map[uint32]policy.Place{}, map[uint32]uint64{}, map[uint32]uint32{}
+					clear(o.at)
+					clear(o.weight)
+					clear(o.uses)
+					clear(o.watched)
 				}
 			default:
 				o.get(hash, weigh())
@@ -228,5 +245,24 @@ func BenchmarkInsert(b *testing.B) {
 	for b.Loop() {
 		i++
 		p.Insert(mix(i), 1)
+	}
+}
+
+func TestTheSampleFollowsTheSize(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	o := newOwner(t, 100, policy.Options{Choice: new(policy.Choice), Lab: true})
+	for round := range 12 {
+		o.policy.SetLimit([]uint64{20_000, 100, 5000, 9000}[round%4])
+		for o.policy.Weight() > o.policy.Limit() {
+			o.policy.EvictOne()
+		}
+		for range 40_000 {
+			if hash := mix(int(random.Uint32N(30_000))); random.Uint32N(50) > 0 {
+				o.get(hash, 1)
+			} else {
+				o.remove(hash)
+			}
+		}
+		o.verify()
 	}
 }

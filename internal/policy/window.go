@@ -26,10 +26,10 @@ const (
 	span      = 1 << spanBits // words of a chunk
 	spanHead  = 2             // words of it that are no entries
 	spanSlots = span - spanHead
-	live      = 1 << 31 // set in a word that is an entry
+	live      = 1 << 31 // set in a word that is an entry; two bits of marks and the hash's follow
 )
 
-// push adds an entry behind all others. The result has no bit inWindow.
+// push adds an entry behind all others. Neither the result nor the places that others take have the bit inWindow.
 func (w *window) push(hash uint32, weight uint64) Place {
 	if w.last == 0 || w.pos == span {
 		w.append()
@@ -66,27 +66,22 @@ func (w *window) append() {
 	w.chunks++
 }
 
-// pop takes the oldest entry out. There must be one.
-func (w *window) pop() (hash uint32, at Place, weight uint64) {
+// pop takes the oldest entry out. There must be one. Its place is returned with the bit inWindow.
+func (w *window) pop() (hash uint32, at Place, weight uint64, marks uint32) {
 	i := int(w.first<<spanBits | spanHead)
 	for w.words.at(i)&live == 0 {
 		i++
 	}
-	hash, at, weight = w.words.at(i)&hashMask, Place(i), w.weights.at(i)
-	w.remove(at)
-	return hash, at, weight
+	word, weight := w.words.at(i), w.weights.at(i)
+	w.remove(Place(i))
+	return word & hashMask, Place(i) | inWindow, weight, word >> HashBits & maxMarks
 }
 
-// oldest returns what the oldest entry weighs.
-func (w *window) oldest() uint64 {
-	if !w.weights.on {
-		return 1
-	}
-	i := int(w.first<<spanBits | spanHead)
-	for w.words.at(i)&live == 0 {
-		i++
-	}
-	return w.weights.at(i)
+// raise gives an entry marks.
+func (w *window) raise(at Place, marks uint32) {
+	word := w.words.at(int(at))
+	marks = min(word>>HashBits&maxMarks+marks, maxMarks)
+	w.words.set(int(at), live|marks<<HashBits|word&hashMask)
 }
 
 // remove takes an entry out.

@@ -1,4 +1,0 @@
-package policy
-
-// Used tells the policy of a use of an entry that it watches.
-func (p *Policy) Used(hash uint32, at Place) {}
