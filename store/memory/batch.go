@@ -25,11 +25,18 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 			into[i] = tarn.Lookup[V]{}
 			continue
 		}
-		into[i] = tarn.Lookup[V]{Entry: n.entry(), Found: true}
+		value, seen := n.read(g.words)
+		if seen.torn {
+			value, seen = g.readLocked(n)
+		}
+		l := &into[i]
+		l.Found = true
+		l.Entry.Value, l.Entry.Negative, l.Entry.Stale = value, seen.negative, false
+		l.Entry.Fresh, l.Entry.Expires = seen.fresh, seen.expires
 		if n.marks.hit() {
 			g.watched(n)
 		}
-		timed = timed || n.isTimed()
+		timed = timed || seen.expires|seen.fresh != 0
 	}
 	var now ttl.Time
 	if timed {

@@ -40,8 +40,9 @@ func (s *Store[K, V]) Compute(
 
 // sight is what a Compute has seen under its key.
 type sight[K comparable, V any] struct {
-	node  *node[K, V] // nil: nothing. Another entry is another node, unless a Touch moved its deadline
-	entry tarn.Entry[V]
+	node    *node[K, V] // nil: nothing
+	version uint32      // of node
+	entry   tarn.Entry[V]
 }
 
 // see looks at what stands under key.
@@ -61,7 +62,7 @@ func (g *segment[K, V]) sightOf(n *node[K, V]) sight[K, V] {
 	if n == nil {
 		return sight[K, V]{}
 	}
-	return sight[K, V]{n, g.entryOf(n)}
+	return sight[K, V]{n, n.version.Load(), g.entryOf(n)}
 }
 
 // commit does what f said, if what f saw still stands, and returns what stands then. The caller has mu.
@@ -71,7 +72,7 @@ func (g *segment[K, V]) commit(
 	if err := g.mayChange(key); err != nil {
 		return now, true, err
 	}
-	if n := g.live(key, hash); n != seen.node || n != nil && n.expires() != seen.entry.Expires {
+	if n := g.live(key, hash); n != seen.node || n != nil && n.version.Load() != seen.version {
 		return now, false, nil
 	}
 	g.changed(key)

@@ -6,12 +6,18 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	hash := s.hash(key)
 	g := s.segment(hash)
 	n := g.table.find(key, short(hash))
-	if n == nil || n.negative() {
+	if n == nil {
 		return value, false
 	}
-	if n.isTimed() {
-		t := n.timed()
-		if now := s.clock.Now(); t.expires().Passed(now) || t.fresh.Passed(now) {
+	read, seen := n.read(g.words)
+	if seen.torn {
+		read, seen = g.readLocked(n)
+	}
+	if seen.negative {
+		return value, false
+	}
+	if seen.expires|seen.fresh != 0 {
+		if now := s.clock.Now(); seen.expires.Passed(now) || seen.fresh.Passed(now) {
 			return value, false
 		}
 	}
@@ -19,7 +25,15 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 		g.watched(n)
 	}
 	s.counts.hit()
-	return n.value, true
+	return read, true
+}
+
+// readLocked returns the entry of a node that others change all the while.
+func (g *segment[K, V]) readLocked(n *node[K, V]) (V, seen) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e := n.entry()
+	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, negative: e.Negative}
 }
 
 // watched tells the policy that an entry was hit which it watches, unless the segment is busy.

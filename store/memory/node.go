@@ -9,72 +9,149 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-// node is one key and its entry. Once it is in the table its key and entry never change, but for the deadline that a
-// Touch moves: another entry of the key is another node in its place, so readers need no lock.
+// node is one key and its entry. Readers need no lock: the key never changes, and while the entry is changed in place,
+// or has been since a reader began to read it, version says so. What is too large to be changed in place, or has
+// deadlines where there is no room for them, is put into a new node that takes the old one's place in the table.
 type node[K comparable, V any] struct {
-	marks marks  // what the hits left
-	hash  uint32 // the bits of the key's hash by which the table and the policy go
-	flags uint8
-	place policy.Place // protected by the segment's mu
-	key   K
-	value V
+	marks   marks         // what the hits left
+	version atomic.Uint32 // counts the changes of the entry, above the flags below
+	hash    uint32        // the bits of the key's hash by which the table and the policy go
+	place   policy.Place  // protected by the segment's mu
+	key     K
+	value   V
 }
 
 const (
-	isTimed    = 1 << iota // it is the first field of a timedNode
+	isChanging = 1 << iota // the entry is being changed
 	isNegative             // Entry.Negative
+	isTimed                // the node is the first field of a timedNode; never changes
+	oneChange
 )
 
 // timedNode is a node whose entry has deadlines. Most entries of a store without lives need no room for them.
 type timedNode[K comparable, V any] struct {
 	node[K, V]
-	fresh  ttl.Time
-	expiry atomic.Int64 // a ttl.Time
+	fresh, expires atomic.Int64 // each a ttl.Time
 }
-
-func (n *timedNode[K, V]) expires() ttl.Time { return ttl.Time(n.expiry.Load()) }
 
 func newNode[K comparable, V any](key K, hash uint32, e *tarn.Entry[V]) *node[K, V] {
 	var n *node[K, V]
+	var flags uint32
 	if e.Fresh|e.Expires != 0 {
-		timed := &timedNode[K, V]{fresh: e.Fresh}
-		timed.expiry.Store(int64(e.Expires))
+		timed := new(timedNode[K, V])
+		timed.fresh.Store(int64(e.Fresh))
+		timed.expires.Store(int64(e.Expires))
 		n = &timed.node
-		n.flags = isTimed
+		flags = isTimed
 	} else {
 		n = new(node[K, V])
 	}
 	if e.Negative {
-		n.flags |= isNegative
+		flags |= isNegative
 	}
+	n.version.Store(flags)
 	n.key, n.hash, n.value = key, hash, e.Value
 	return n
 }
 
-// timed returns the node with its deadlines. It has them only if flags say so.
+// timed returns the node with its deadlines. It has them only if its version says so.
 func (n *node[K, V]) timed() *timedNode[K, V] {
 	return (*timedNode[K, V])(unsafe.Pointer(n)) // n is the first field of one: newNode allocated it so
 }
 
-func (n *node[K, V]) isTimed() bool  { return n.flags&isTimed != 0 }
-func (n *node[K, V]) negative() bool { return n.flags&isNegative != 0 }
+// seen is an entry as a reader saw it, but for the value. It has so few fields that it stays in registers.
+type seen struct {
+	fresh, expires ttl.Time
+	negative       bool
+	torn           bool // it was changed all the while, and has to be read under the segment's mu
+}
+
+// read returns the entry as it was at one instant.
+func (n *node[K, V]) read(w words) (value V, e seen) {
+	for range maxReads {
+		version := n.version.Load()
+		if version&isChanging != 0 {
+			continue
+		}
+		if w.n == 0 {
+			value = n.value // never changes
+		} else {
+			value = load(&n.value, w)
+		}
+		if version&isTimed != 0 {
+			t := n.timed()
+			e.fresh, e.expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
+		}
+		if n.version.Load() == version {
+			e.negative = version&isNegative != 0
+			return value, e
+		}
+	}
+	e.torn = true
+	return value, e
+}
+
+const maxReads = 16
+
+// The methods below are for whoever has the segment's mu.
+
+func (n *node[K, V]) negative() bool { return n.version.Load()&isNegative != 0 }
 
 // expires returns when the entry is gone; 0: never.
 func (n *node[K, V]) expires() ttl.Time {
-	if !n.isTimed() {
+	if n.version.Load()&isTimed == 0 {
 		return 0
 	}
-	return n.timed().expires()
+	return ttl.Time(n.timed().expires.Load())
 }
 
 // entry returns the entry, but for Stale.
 func (n *node[K, V]) entry() tarn.Entry[V] {
-	e := tarn.Entry[V]{Value: n.value, Negative: n.negative()}
-	if n.isTimed() {
+	version := n.version.Load()
+	e := tarn.Entry[V]{Value: n.value, Negative: version&isNegative != 0}
+	if version&isTimed != 0 {
 		t := n.timed()
-		e.Fresh, e.Expires = t.fresh, t.expires()
+		e.Fresh, e.Expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
 	}
 	return e
+}
+
+// write changes the entry in place, and reports whether it could.
+func (n *node[K, V]) write(e *tarn.Entry[V], w words) bool {
+	version := n.version.Load()
+	if w.n == 0 || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
+		return false
+	}
+	n.version.Store(version | isChanging)
+	w.store(unsafe.Pointer(&n.value), unsafe.Pointer(&e.Value))
+	n.writeLife(e.Fresh, e.Expires, version)
+	version = version&^isNegative + oneChange
+	if e.Negative {
+		version |= isNegative
+	}
+	n.version.Store(version)
+	return true
+}
+
+// touch changes when the entry expires, in place, and reports whether it could.
+func (n *node[K, V]) touch(expires ttl.Time) bool {
+	version := n.version.Load()
+	if version&isTimed == 0 {
+		return expires == 0
+	}
+	n.version.Store(version | isChanging)
+	n.timed().expires.Store(int64(expires))
+	n.version.Store(version + oneChange)
+	return true
+}
+
+func (n *node[K, V]) writeLife(fresh, expires ttl.Time, version uint32) {
+	if version&isTimed == 0 {
+		return
+	}
+	t := n.timed()
+	t.fresh.Store(int64(fresh))
+	t.expires.Store(int64(expires))
 }
 
 // marks are what hits leave at an entry, in one word: up to 15 uses that the policy has not been told of, and whether

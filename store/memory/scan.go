@@ -81,7 +81,7 @@ func (s *Store[K, V]) scanSegment(
 			chunk, next = g.table.scan(next, chunk)
 		}
 		g.mu.Unlock()
-		if more, err := s.yieldChunk(ctx, chunk, yield); !more {
+		if more, err := s.yieldChunk(ctx, g, chunk, yield); !more {
 			return false, err
 		}
 	}
@@ -99,7 +99,7 @@ func reversed(hash uint32) uint32 { return bits.Reverse32(hash) >> (32 - policy.
 // stands all the while.
 func (t *table[K, V]) scan(from uint32, into []*node[K, V]) (nodes []*node[K, V], next uint32) {
 	buckets := t.buckets()
-	i := bucketOf(buckets, reversed(from))
+	i := geometryOf(buckets).bucket(reversed(from))
 	width := bits.Len32(buckets - 1)
 	if high := uint32(1) << (width - 1); i < high && i+high >= buckets {
 		width-- // not yet split
@@ -117,13 +117,17 @@ func (t *table[K, V]) scan(from uint32, into []*node[K, V]) (nodes []*node[K, V]
 
 // yieldChunk hands the entries to the loop, and reports whether it goes on.
 func (s *Store[K, V]) yieldChunk(
-	ctx context.Context, chunk []*node[K, V], yield func(K, tarn.Entry[V]) bool,
+	ctx context.Context, g *segment[K, V], chunk []*node[K, V], yield func(K, tarn.Entry[V]) bool,
 ) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	for _, n := range chunk {
-		e := n.entry()
+		value, seen := n.read(g.words)
+		if seen.torn {
+			value, seen = g.readLocked(n)
+		}
+		e := tarn.Entry[V]{Value: value, Fresh: seen.fresh, Expires: seen.expires, Negative: seen.negative}
 		if e.Expires|e.Fresh != 0 {
 			now := s.clock.Now()
 			if e.Expires.Passed(now) {

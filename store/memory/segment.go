@@ -13,6 +13,7 @@ import (
 // Readers take no lock; they look only into the table.
 type segment[K comparable, V any] struct {
 	table table[K, V]
+	words words // of V
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
@@ -45,7 +46,7 @@ func (c *change[K, V]) add(other *change[K, V]) {
 }
 
 func (g *segment[K, V]) init(s *Store[K, V]) {
-	g.store = s
+	g.store, g.words = s, wordsOf[V]()
 	g.table.init()
 	g.policy = policy.New((*entries[K, V])(g), policy.Options{Weighted: s.options.Weigh != nil})
 	g.records = records[K]{byKey: make(map[K]*record[K])}
@@ -126,11 +127,10 @@ func (g *segment[K, V]) put(key K, hash uint32, e *tarn.Entry[V], weight int64) 
 		g.empty(key, hash, Replaced)
 		return false, err
 	}
-	n := newNode(key, hash, e)
-	if old := g.table.find(key, hash); old != nil {
-		g.replace(old, n, uint64(weight))
+	if n := g.table.find(key, hash); n != nil {
+		g.replace(n, e, uint64(weight))
 	} else {
-		g.insert(n, uint64(weight))
+		g.insert(newNode(key, hash, e), uint64(weight))
 	}
 	if e.Expires != 0 && e.Expires != ttl.End && (g.change.deadline == 0 || e.Expires < g.change.deadline) {
 		g.change.deadline = e.Expires
@@ -138,10 +138,10 @@ func (g *segment[K, V]) put(key K, hash uint32, e *tarn.Entry[V], weight int64) 
 	return true, nil
 }
 
-// replace puts a node in the place of another of the same key.
-func (g *segment[K, V]) replace(old, n *node[K, V], weight uint64) {
-	g.noteNode(old, Replaced)
-	g.swap(old, n)
+// replace gives a node another entry, or another node its place.
+func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64) {
+	g.noteNode(n, Replaced)
+	n = g.rewrite(n, e)
 	if g.store.options.Weigh == nil {
 		return
 	}
@@ -151,11 +151,20 @@ func (g *segment[K, V]) replace(old, n *node[K, V], weight uint64) {
 	n.place = g.policy.Reweigh(at, n.hash, weight)
 }
 
-// swap puts a node in the place of another in the table and with the policy.
-func (g *segment[K, V]) swap(old, n *node[K, V]) {
-	n.place = old.place
-	n.marks.inherit(&old.marks)
-	g.table.replace(old, n)
+// rewrite gives a node another entry, or another node its place, which it returns. That is a use.
+func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V]) *node[K, V] {
+	if n.write(e, g.words) {
+		n.marks.hit()
+		if e.Expires != 0 {
+			g.table.due(g.table.shape().bucket(n.hash), n)
+		}
+		return n
+	}
+	other := newNode(n.key, n.hash, e)
+	other.place = n.place
+	other.marks.inherit(&n.marks)
+	g.table.replace(n, other)
+	return other
 }
 
 // insert puts a node in whose key is not there. What has to make room leaves before readers can find it, so that there

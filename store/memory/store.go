@@ -122,20 +122,22 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 	if n == nil {
 		return e, false, s.miss()
 	}
-	if n.isTimed() {
-		t := n.timed()
-		e.Fresh, e.Expires = t.fresh, t.expires()
+	value, seen := n.read(g.words)
+	if seen.torn {
+		value, seen = g.readLocked(n)
+	}
+	if seen.expires|seen.fresh != 0 {
 		now := s.clock.Now()
-		if e.Expires.Passed(now) {
-			return tarn.Entry[V]{}, false, s.miss()
+		if seen.expires.Passed(now) {
+			return e, false, s.miss()
 		}
-		e.Stale = e.Fresh.Passed(now)
+		e.Fresh, e.Expires, e.Stale = seen.fresh, seen.expires, seen.fresh.Passed(now)
 	}
 	if n.marks.hit() {
 		g.watched(n)
 	}
 	s.counts.hit()
-	e.Value, e.Negative = n.value, n.negative()
+	e.Value, e.Negative = value, seen.negative
 	return e, true, nil
 }
 

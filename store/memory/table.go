@@ -43,8 +43,6 @@ const (
 	tagOnes  = 0x0000_0101_0101_0101
 	tagHighs = 0x0000_8080_8080_8080
 
-	maxBuckets = 1 << 26
-
 	version = 1 << 32
 )
 
@@ -61,14 +59,26 @@ func matches(tags, tag uint64) uint64 {
 // free returns a free slot, or bucketSlots if there is none.
 func free(tags uint64) int { return bits.TrailingZeros64(^tags&tagHighs|1<<(8*bucketSlots+7)) / 8 }
 
-// bucketOf returns which of so many buckets a hash belongs to.
-func bucketOf(buckets, hash uint32) uint32 {
-	mask := uint32(1)<<bits.Len32(buckets-1) - 1
-	i := hash & mask
-	if i >= buckets {
-		i &= mask >> 1
-	}
-	return i
+// geometry says how many buckets are in use, and in the upper bits how many bits of a hash that takes.
+type geometry uint32
+
+const (
+	bucketBits = 27
+	maxBuckets = 1 << (bucketBits - 1)
+)
+
+func geometryOf(buckets uint32) geometry {
+	return geometry(bits.Len32(buckets-1)<<bucketBits) | geometry(buckets)
+}
+
+func (g geometry) buckets() uint32 { return uint32(g) & (1<<bucketBits - 1) }
+
+// bucket returns which bucket a hash belongs to.
+func (g geometry) bucket(hash uint32) uint32 {
+	half := uint32(1) << (g >> bucketBits) / 2
+	i := hash & (2*half - 1)
+	beyond := uint32(int32(g.buckets()-1-i) >> 31) // all ones if there is no such bucket yet; a branch would be guessed
+	return i - half&beyond
 }
 
 func (t *table[K, V]) init() {
@@ -79,36 +89,57 @@ func (t *table[K, V]) init() {
 	t.dues = dues{}
 }
 
-func (t *table[K, V]) buckets() uint32 { return uint32(t.geometry.Load()) }
+func (t *table[K, V]) shape() geometry { return geometry(t.geometry.Load()) }
+func (t *table[K, V]) buckets() uint32 { return t.shape().buckets() }
 
 // publish lets readers know the number of buckets, and those of them who found nothing look again.
 func (t *table[K, V]) publish(buckets uint32) {
-	t.geometry.Store((t.geometry.Load()/version+1)*version | uint64(buckets))
+	t.geometry.Store((t.geometry.Load()/version+1)*version | uint64(geometryOf(buckets)))
 }
 
 // find returns the node of key, or nil. Anybody may call it at any time.
 func (t *table[K, V]) find(key K, hash uint32) *node[K, V] {
-	tag := tagOf(hash)
-	for {
-		geometry := t.geometry.Load()
-		i := bucketOf(uint32(geometry), hash)
-		chunks := *t.chunks.Load()
-		if c := int(i / chunkBuckets); c < len(chunks) {
-			if chunk := chunks[c]; int(i%chunkBuckets) < len(chunk) {
-				for b := &chunk[i%chunkBuckets]; b != nil; b = b.next.Load() {
-					for m := matches(b.tags.Load(), tag); m != 0; m &= m - 1 {
-						n := b.slots[uint(bits.TrailingZeros64(m))/8%8%bucketSlots].Load()
-						if n != nil && n.hash == hash && n.key == key {
-							return n
-						}
-					}
-				}
+	// Nearly always the node is the first that matches in its bucket, and has not moved.
+	i := t.shape().bucket(hash)
+	chunks := *t.chunks.Load()
+	if c := int(i / chunkBuckets); c < len(chunks) && int(i%chunkBuckets) < len(chunks[c]) {
+		b := &chunks[c][i%chunkBuckets]
+		if m := matches(b.tags.Load(), tagOf(hash)); m != 0 {
+			if n := b.slots[bits.TrailingZeros64(m)/8].Load(); n != nil && n.hash == hash && n.key == key {
+				return n
 			}
 		}
-		if t.geometry.Load() == geometry {
+	}
+	return t.search(key, hash)
+}
+
+// search is find for every case.
+func (t *table[K, V]) search(key K, hash uint32) *node[K, V] {
+	for {
+		seen := t.geometry.Load()
+		i := geometry(seen).bucket(hash)
+		chunks := *t.chunks.Load()
+		if c := int(i / chunkBuckets); c < len(chunks) && int(i%chunkBuckets) < len(chunks[c]) {
+			if n := chunks[c][i%chunkBuckets].find(key, hash); n != nil {
+				return n
+			}
+		}
+		if t.geometry.Load() == seen {
 			return nil
 		}
 	}
+}
+
+// find returns the node of key in a bucket and its chain, or nil.
+func (b *bucket[K, V]) find(key K, hash uint32) *node[K, V] {
+	for ; b != nil; b = b.next.Load() {
+		for m := matches(b.tags.Load(), tagOf(hash)); m != 0; m &= m - 1 {
+			if n := b.slots[bits.TrailingZeros64(m)/8].Load(); n != nil && n.hash == hash && n.key == key {
+				return n
+			}
+		}
+	}
+	return nil
 }
 
 // The methods below are for whoever has the segment's mu.
@@ -118,7 +149,7 @@ func (t *table[K, V]) bucket(i uint32) *bucket[K, V] {
 }
 
 func (t *table[K, V]) bucketFor(hash uint32) *bucket[K, V] {
-	return t.bucket(bucketOf(t.buckets(), hash))
+	return t.bucket(t.shape().bucket(hash))
 }
 
 // findAt returns the node that has a place with the policy.
@@ -136,7 +167,7 @@ func (t *table[K, V]) findAt(hash uint32, place policy.Place) *node[K, V] {
 
 // insert puts a node in whose key is not there, and makes room for the next.
 func (t *table[K, V]) insert(n *node[K, V]) {
-	i := bucketOf(t.buckets(), n.hash)
+	i := t.shape().bucket(n.hash)
 	t.bucket(i).insert(n)
 	t.count++
 	t.due(i, n)
@@ -147,7 +178,7 @@ func (t *table[K, V]) insert(n *node[K, V]) {
 
 // replace puts a node in the place of another of the same key.
 func (t *table[K, V]) replace(old, n *node[K, V]) {
-	i := bucketOf(t.buckets(), n.hash)
+	i := t.shape().bucket(n.hash)
 	b, slot := t.bucket(i).locate(old)
 	b.slots[slot].Store(n)
 	t.due(i, n)
@@ -178,13 +209,14 @@ func (t *table[K, V]) shrink(removed int) {
 // split adds a bucket, and moves there what belongs there.
 func (t *table[K, V]) split() {
 	buckets := t.buckets()
+	after := geometryOf(buckets + 1)
 	t.room(buckets + 1)
 	from := buckets &^ (1 << (bits.Len32(buckets) - 1))
 	head, added := t.bucket(from), t.bucket(buckets)
 	t.dues.copy(from, buckets)
 	for b := head; b != nil; b = b.next.Load() {
 		b.each(func(_ int, n *node[K, V]) {
-			if bucketOf(buckets+1, n.hash) == buckets {
+			if after.bucket(n.hash) == buckets {
 				added.insert(n)
 			}
 		})
@@ -192,7 +224,7 @@ func (t *table[K, V]) split() {
 	t.publish(buckets + 1)
 	for b := head; b != nil; b = b.next.Load() {
 		b.each(func(slot int, n *node[K, V]) {
-			if bucketOf(buckets+1, n.hash) == buckets {
+			if after.bucket(n.hash) == buckets {
 				b.empty(slot)
 			}
 		})

@@ -50,15 +50,13 @@ func (s *Store[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touch
 // touch moves the deadline of a node. The caller has mu.
 func (g *segment[K, V]) touch(n *node[K, V], expires ttl.Time) {
 	g.changed(n.key)
-	if n.isTimed() {
-		n.timed().expiry.Store(int64(expires))
+	if n.touch(expires) {
 		n.marks.hit()
-		g.table.due(bucketOf(g.table.buckets(), n.hash), n)
-	} else if expires != 0 {
-		old, e := n, n.entry()
+		g.table.due(g.table.shape().bucket(n.hash), n)
+	} else {
+		e := n.entry()
 		e.Expires = expires
-		n = newNode(old.key, old.hash, &e)
-		g.swap(old, n)
+		n = g.rewrite(n, &e)
 	}
 	if g.passed(expires) {
 		g.remove(n, Expired)
