@@ -84,8 +84,11 @@ func (s *Store[K, V]) sweep() {
 	w.mu.Unlock()
 
 	defer s.swept() // deferred, for OnRemove may end the goroutine
-	for i := range s.segments {
-		for s.sweepSome(&s.segments[i]) {
+	// One chunk of each segment in turn: who waits for a lock gets it before the sweep comes to that segment again.
+	for more := true; more; {
+		more = false
+		for i := range s.segments {
+			more = s.sweepSome(&s.segments[i]) || more
 		}
 	}
 }
