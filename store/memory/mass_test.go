@@ -155,22 +155,33 @@ func (s *slowest) add(d time.Duration) {
 // time uses other keys until f is true, and returns how long operations took.
 func (m *mass) time(f func() bool) (get, set slowest) {
 	var done atomic.Bool
-	var both sync.WaitGroup
+	var mu sync.Mutex // protects get, set
+	var all sync.WaitGroup
 	timed := func(most *slowest, op func(i int)) {
-		for i := 0; !done.Load(); i++ {
-			start := time.Now()
-			op(i)
-			most.add(time.Since(start))
-			time.Sleep(20 * time.Microsecond) // who never rests is made to, in the midst of an operation
-		}
+		all.Go(func() {
+			var mine slowest
+			for i := 0; !done.Load(); i++ {
+				start := time.Now()
+				op(i)
+				mine.add(time.Since(start))
+				time.Sleep(20 * time.Microsecond) // who never rests is made to, in the midst of an operation
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, d := range mine {
+				most.add(d)
+			}
+		})
 	}
-	both.Go(func() { timed(&get, func(i int) { m.Value(-1 - i%standing) }) })
-	both.Go(func() { timed(&set, func(i int) { _ = m.Put(-1-standing-i%standing, i, 0) }) })
+	timed(&get, func(i int) { m.Value(-1 - i%standing) })
+	for g := range 4 {
+		timed(&set, func(i int) { _ = m.Put(-1-standing-(4*i+g)%standing, i, 0) })
+	}
 	for !f() {
 		time.Sleep(time.Millisecond)
 	}
 	done.Store(true)
-	both.Wait()
+	all.Wait()
 	return get, set
 }
 

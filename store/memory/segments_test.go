@@ -215,7 +215,7 @@ func TestLargeStoreOfWeights(t *testing.T) {
 }
 
 // standingKeys are keys of a store that is scanned while others come and go.
-const standingKeys, others = 6000, 30_000
+const standingKeys, others = 4000, 12_000
 
 // TestScanOfWhatStandsAmongOthers: what stands all the while is seen once, and nothing is seen twice, while the
 // store grows, shrinks and churns.
