@@ -16,7 +16,7 @@ import (
 // two collections, by the number of entries it says it holds. Each entry has a key and a value of ten bytes with
 // memory of their own, which the allocator rounds up to 16: 32 bytes of the figure are theirs, in every cache.
 //
-// gc-ns is the median of five calls of runtime.GC. Its floor, with an empty heap, is cache=none.
+// gc-ns is the median of three calls of runtime.GC. Its floor, with an empty heap, is cache=none.
 func BenchmarkHeap(b *testing.B) {
 	entries := *large
 	for _, span := range spans {
@@ -63,9 +63,9 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// collection returns the median time of five garbage collections, in nanoseconds.
+// collection returns the median time of three garbage collections, in nanoseconds.
 func collection() float64 {
-	times := make([]time.Duration, 5)
+	times := make([]time.Duration, 3)
 	for i := range times {
 		begin := time.Now()
 		runtime.GC()

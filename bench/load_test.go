@@ -76,17 +76,21 @@ func newPeer[K peers.Key](b *testing.B, name string, o peers.Options) *peers.Pee
 }
 
 // lazily returns a function that makes a cache when it is first called. It is closed when b ends. A benchmark's
-// function is called several times, with more and more operations; the parts of one share what was costly to make.
+// function is called several times, with more and more operations; the parts of one share what was costly to make. With
+// another number of processors it is made anew, since caches lay themselves out by it.
 func lazily[K peers.Key](b *testing.B, make func() *peers.Peer[K, K]) func() *peers.Peer[K, K] {
 	var p *peers.Peer[K, K]
-	b.Cleanup(func() {
+	processors := 0
+	closeIt := func() {
 		if p != nil {
 			p.Close()
 		}
-	})
+	}
+	b.Cleanup(closeIt)
 	return func() *peers.Peer[K, K] {
-		if p == nil {
-			p = make()
+		if now := runtime.GOMAXPROCS(0); processors != now {
+			closeIt()
+			p, processors = make(), now
 			p.Wait()
 			runtime.GC() // what the others left is not paid for here
 		}

@@ -193,7 +193,7 @@ func growth(r *runs) string {
 }
 
 func growthOf(entries int, cache string) what {
-	return what{fmt.Sprintf("Growth/entries=%d/cache=%s", entries, cache), processors, "ns/op"}
+	return what{fmt.Sprintf("Growth/entries=%d/cache=%s/reads=100", entries, cache), processors, "ns/op"}
 }
 
 // grew returns by which factor a Get costs more among the most entries than among the least.

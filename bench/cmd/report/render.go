@@ -38,7 +38,7 @@ func render(r *runs, charts []chart) string {
 		"gives a key that is there a value; an insert into a full cache evicts another.", costTable(r, allocCosts()...))
 	section("Memory", "Growth of the heap in use from before the cache is made until it is full, by the entries it "+
 		"says it has. 32 bytes of an entry are its key and its value, strings of ten bytes each. A collection is a call "+
-		"of runtime.GC, the median of five.", costTable(r, r.heapCosts()...))
+		"of runtime.GC, the median of three.", costTable(r, r.heapCosts()...))
 	section("The bound", "The most entries that a cache of 10,000 said it has, less 10,000, while "+
 		fmt.Sprint(processors)+" goroutines set new keys.", costTable(r, boundCost()))
 	section("Growth", "Nanoseconds for a Get of a key that is there, each as likely as the others; uint64 → uint64, "+
@@ -127,8 +127,8 @@ func how(r *runs) string {
 		}
 	}
 	return t.String() + "\n" + versions.String() + "\n" +
-		"Every round runs every benchmark for a short time; those with a million entries are in every second round. " +
-		"What is shown are medians. sturdyc has string keys only. `make report` runs all of it; " +
+		"Every round runs every benchmark for a short time; those that take long are in every second round, or in every " +
+		"fourth (Growth). What is shown are medians. sturdyc has string keys only. `make report` runs all of it; " +
 		"`go run ./bench/cmd/report -bench 'Load/keys=string/life=none/cache=(tarn|otter)/reads=75'` one row.\n"
 }
 

@@ -26,34 +26,40 @@ type group struct {
 	quicktime string // with -quick
 	count     int    // runs within a round
 	oneToo    bool   // on a single processor as well
-	heavy     bool   // every second round is enough
+	every     int    // it is in the first of so many rounds
 }
 
 // groups are what a round runs. The strategies' calls run for less time than the system lets a busy machine's others
 // wait.
 var groups = []group{
-	{names: "Load|New", benchtime: "60ms", quicktime: "20ms", count: 1, oneToo: true},
-	{names: "Goroutines", benchtime: "50ms", quicktime: "10ms", count: 1},
-	{names: "Bound", benchtime: "50ms", quicktime: "20ms", count: 1},
-	{names: "Allocs", benchtime: "20ms", quicktime: "10ms", count: 1, heavy: true},
-	{names: "Hit|GetMany", benchtime: "5ms", quicktime: "2ms", count: 5},
-	{names: "Miss", benchtime: "200ms", quicktime: "20ms", count: 1},
-	{names: "Write", benchtime: "500ms", quicktime: "100ms", count: 1},
-	{names: "Heap", benchtime: "1x", quicktime: "1x", count: 1, heavy: true},
-	{names: "Growth", benchtime: "50ms", quicktime: "20ms", count: 1, heavy: true},
-	{names: "Expiry", benchtime: "1x", quicktime: "1x", count: 1, heavy: true},
+	{names: "Load|New", benchtime: "60ms", quicktime: "20ms", count: 1, oneToo: true, every: 1},
+	{names: "Goroutines", benchtime: "50ms", quicktime: "10ms", count: 1, every: 1},
+	{names: "Bound", benchtime: "50ms", quicktime: "20ms", count: 1, every: 1},
+	{names: "Allocs", benchtime: "20ms", quicktime: "10ms", count: 1, every: 2},
+	{names: "Hit|GetMany", benchtime: "5ms", quicktime: "2ms", count: 5, every: 1},
+	{names: "Miss", benchtime: "200ms", quicktime: "20ms", count: 1, every: 1},
+	{names: "Write", benchtime: "500ms", quicktime: "100ms", count: 1, every: 1},
+	{names: "Heap", benchtime: "1x", quicktime: "1x", count: 1, every: 2},
+	{names: "Growth", benchtime: "100ms", quicktime: "20ms", count: 1, every: 4},
+	{names: "Expiry", benchtime: "1x", quicktime: "1x", count: 1, every: 2},
 }
 
 // processors is how many the benchmarks use, where it is not one: as many on every machine, so that reports compare.
 const processors = 2
 
+// cpus returns the numbers of processors that the group runs with, each in a process of its own.
+func (g group) cpus(quick bool) []int {
+	if g.oneToo && !quick {
+		return []int{processors, 1}
+	}
+	return []int{processors}
+}
+
 // args returns the arguments by which a test binary runs the group, and false if only leaves it out.
-func (g group) args(quick bool, only string) ([]string, bool) {
-	pattern, benchtime, entries, cpus := "^Benchmark("+g.names+")$", g.benchtime, "1000000", strconv.Itoa(processors)
+func (g group) args(cpus int, quick bool, only string) ([]string, bool) {
+	pattern, benchtime, entries := "^Benchmark("+g.names+")$", g.benchtime, "1000000"
 	if quick {
 		benchtime, entries = g.quicktime, "100000"
-	} else if g.oneToo {
-		cpus += ",1"
 	}
 	if only != "" {
 		if !slices.ContainsFunc(strings.Split(g.names, "|"), func(name string) bool { return matches(only, name) }) {
@@ -62,7 +68,7 @@ func (g group) args(quick bool, only string) ([]string, bool) {
 		pattern = only
 	}
 	return []string{"-test.run", "^$", "-test.bench", pattern, "-test.benchtime", benchtime,
-		"-test.count", strconv.Itoa(g.count), "-test.cpu", cpus, "-test.timeout", "1h", "-entries", entries}, true
+		"-test.count", strconv.Itoa(g.count), "-test.cpu", strconv.Itoa(cpus), "-test.timeout", "1h", "-entries", entries}, true
 }
 
 // matches reports whether only asks for the benchmarks of a function.
@@ -88,28 +94,36 @@ func (s settings) bench(raw io.Writer) error {
 	begin := time.Now()
 	for round := range s.rounds {
 		for _, g := range groups {
-			if g.heavy && round%2 == 1 {
+			if round%g.every != 0 {
 				continue
 			}
-			args, wanted := g.args(s.quick, s.only)
-			if !wanted {
-				continue
-			}
-			fmt.Fprintf(os.Stderr, "report: %v: round %d of %d: %s\n",
-				time.Since(begin).Round(time.Second), round+1, s.rounds, g.names)
-			var lines bytes.Buffer
-			cmd := exec.Command(binary, args...)
-			cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &lines, os.Stderr
-			if err := cmd.Run(); err != nil {
-				return fmt.Errorf("round %d: %w\n%s", round+1, err, lines.Bytes())
-			}
-			if _, err := raw.Write(lines.Bytes()); err != nil {
-				return err
+			for _, cpus := range g.cpus(s.quick) {
+				args, wanted := g.args(cpus, s.quick, s.only)
+				if !wanted {
+					continue
+				}
+				fmt.Fprintf(os.Stderr, "report: %v: round %d of %d: %s, -cpu %d\n",
+					time.Since(begin).Round(time.Second), round+1, s.rounds, g.names, cpus)
+				if err := runGroup(binary, args, raw); err != nil {
+					return fmt.Errorf("round %d: %w", round+1, err)
+				}
 			}
 		}
 	}
 	fmt.Fprintf(raw, "load-end: %s\n", load())
 	return nil
+}
+
+// runGroup runs a test binary and writes what it says once it has ended.
+func runGroup(binary string, args []string, raw io.Writer) error {
+	var lines bytes.Buffer
+	cmd := exec.Command(binary, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(binary), &lines, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w\n%s", err, lines.Bytes())
+	}
+	_, err := raw.Write(lines.Bytes())
+	return err
 }
 
 // writeMachine writes what is known of the machine and the programs, in lines that benchstat reads as configuration.

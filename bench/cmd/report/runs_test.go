@@ -23,10 +23,10 @@ BenchmarkBound/cache=tarn/load=new-2   1000   40.0 above
 BenchmarkBound/cache=tarn/load=new-2   1000   -2.0 above
 BenchmarkAllocs/cache=tarn/op=hit-2   1000   0.004 mallocs/op
 BenchmarkAllocs/cache=tarn/op=insert-2   1000   1.2 mallocs/op
-BenchmarkGrowth/entries=1000/cache=tarn-2   10   10.0 ns/op
-BenchmarkGrowth/entries=100000/cache=tarn-2   10   30.0 ns/op
-BenchmarkGrowth/entries=1000/cache=otter-2   10   20.0 ns/op
-BenchmarkGrowth/entries=100000/cache=otter-2   10   50.0 ns/op
+BenchmarkGrowth/entries=1000/cache=tarn/reads=100-2   10   10.0 ns/op
+BenchmarkGrowth/entries=100000/cache=tarn/reads=100-2   10   30.0 ns/op
+BenchmarkGrowth/entries=1000/cache=otter/reads=100-2   10   20.0 ns/op
+BenchmarkGrowth/entries=100000/cache=otter/reads=100-2   10   50.0 ns/op
 BenchmarkExpiry/entries=100000/cache=tarn-2   1   5.0 calm-get-us   6.0 calm-set-us   8.0 get-us   90.0 set-us   20.0 gone-ms
 BenchmarkReplay/trace=oltp/entries=250/cache=tarn 1 24.000 hit-% 250 held
 BenchmarkReplay/trace=oltp/entries=250/cache=otter 1 23.000 hit-% 250 held
@@ -162,6 +162,24 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestTables(t *testing.T) {
+	var tab table
+	if tab.head("a", "b"); tab.String() != "" {
+		t.Error("a table without rows is shown")
+	}
+	tab.row("x|y", "")
+	if got := tab.String(); got != "| a | b |\n|---|---|\n| x\\|y |  |\n" {
+		t.Errorf("the table is %q", got)
+	}
+}
+
+func TestTheCommandNamesNobodysFolders(t *testing.T) {
+	s := settings{rounds: 10, traces: "/home/somebody", keep: "/tmp/x", out: "bench"}
+	if got := s.command(); got != "go run ./bench/cmd/report -rounds 10 -traces FOLDER" {
+		t.Errorf("it is %s", got)
+	}
+}
+
 func TestTheSameRunsGiveTheSameReport(t *testing.T) {
 	once, again := parse(t, some), parse(t, some)
 	charts, err := drawCharts(once)
@@ -194,7 +212,7 @@ func TestGroups(t *testing.T) {
 	}{{"", len(groups)}, {"Load/keys=string", 1}, {"Miss|Write", 2}, {"Hit", 1}, {"Replay", 0}} {
 		n := 0
 		for _, g := range groups {
-			if _, wanted := g.args(false, test.only); wanted {
+			if _, wanted := g.args(1, false, test.only); wanted {
 				n++
 			}
 		}

@@ -22,7 +22,12 @@ func (t *table) String() string {
 		return ""
 	}
 	var out strings.Builder
-	line := func(cells []string) { out.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line := func(cells []string) {
+		for _, c := range cells {
+			out.WriteString("| " + strings.ReplaceAll(c, "|", `\|`) + " ")
+		}
+		out.WriteString("|\n")
+	}
 	line(t.columns)
 	out.WriteString(strings.Repeat("|---", len(t.columns)) + "|\n")
 	for _, r := range t.rows {
