@@ -232,8 +232,8 @@ func (p *Policy) settle() {
 // leaves reports whether the window's oldest entry has to leave it, after so many that did for the same insert. A
 // window that became too large shrinks by one entry more than is inserted. One full of holes is too large as well.
 func (p *Policy) leaves(steps int) bool {
-	if p.window.weight > p.arm.share(p.limit) {
-		return steps < windowSteps || p.Weight() > p.limit
+	if bound := p.arm.share(p.limit); p.window.weight > bound {
+		return p.Weight() > p.limit || steps < windowSteps && p.main.weight+p.window.oldest()+bound <= p.limit
 	}
 	return steps == 0 && p.window.sparse()
 }

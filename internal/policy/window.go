@@ -84,6 +84,18 @@ func (w *window) raise(at Place, marks uint32) {
 	w.words.set(int(at), live|marks<<HashBits|word&hashMask)
 }
 
+// oldest returns what the oldest entry weighs.
+func (w *window) oldest() uint64 {
+	if !w.weights.on {
+		return 1
+	}
+	i := int(w.first<<spanBits | spanHead)
+	for w.words.at(i)&live == 0 {
+		i++
+	}
+	return w.weights.at(i)
+}
+
 // remove takes an entry out.
 func (w *window) remove(at Place) {
 	i := int(at)

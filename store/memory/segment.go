@@ -14,12 +14,14 @@ import (
 type segment[K comparable, V any] struct {
 	table table[K, V]
 	words words // of V
+	plain bool  // entries are not weighed, and nobody is told when one leaves
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
 	policy      *policy.Policy // its limit is what this segment has taken of the store's bound
 	records     records[K]
 	change      change[K, V]
+	left        int // entries that left the table in this operation
 	closed      bool
 	evictions   uint64
 	expirations uint64
@@ -35,7 +37,11 @@ type change[K comparable, V any] struct {
 	removed  []Removal[K, V]
 	evicted  int
 	expired  int
-	shrinks  int // entries that left the table
+}
+
+// isNothing reports whether nothing was gathered, nor the clock read.
+func (c *change[K, V]) isNothing() bool {
+	return c.now|c.deadline == 0 && len(c.removed)|c.evicted|c.expired == 0
 }
 
 // add adds what another operation has to tell.
@@ -47,19 +53,26 @@ func (c *change[K, V]) add(other *change[K, V]) {
 
 func (g *segment[K, V]) init(s *Store[K, V]) {
 	g.store, g.words = s, wordsOf[V]()
+	g.plain = s.options.Weigh == nil && s.options.OnRemove == nil
 	g.table.init()
-	g.policy = policy.New((*entries[K, V])(g), policy.Options{Weighted: s.options.Weigh != nil})
+	g.policy = policy.New((*entries[K, V])(g), policy.Options{
+		Weighted: s.options.Weigh != nil,
+		Choice:   &s.choice,
+		Lab:      g == &s.segments[0],
+	})
 	g.records = records[K]{byKey: make(map[K]*record[K])}
 }
 
-// unlock ends an operation, which tells what it did, if it is not nothing, to Store.after.
-func (g *segment[K, V]) unlock() change[K, V] {
+// unlock ends an operation, and returns what it has to tell.
+func (g *segment[K, V]) unlock() (c change[K, V]) {
 	g.giveBack()
-	c := g.change
-	if c.shrinks > 0 {
-		g.table.shrink(c.shrinks)
+	if left := g.left; left > 0 {
+		g.left = 0
+		g.table.shrink(left)
 	}
-	g.change = change[K, V]{}
+	if !g.change.isNothing() {
+		c, g.change = g.change, change[K, V]{}
+	}
 	g.mu.Unlock()
 	return c
 }
@@ -198,7 +211,7 @@ func (g *segment[K, V]) remove(n *node[K, V], cause Cause) {
 // drop forgets a node that the policy has let go.
 func (g *segment[K, V]) drop(n *node[K, V], cause Cause) {
 	g.table.remove(n)
-	g.change.shrinks++
+	g.left++
 	g.noteNode(n, cause)
 }
 
@@ -220,10 +233,14 @@ func (g *segment[K, V]) note(key K, value V, negative bool, expires ttl.Time, ca
 	switch cause {
 	case Evicted:
 		g.evictions++
-		c.evicted++
+		if g.store.options.Observer != nil {
+			c.evicted++
+		}
 	case Expired:
 		g.expirations++
-		c.expired++
+		if g.store.options.Observer != nil {
+			c.expired++
+		}
 	}
 	if g.store.options.OnRemove != nil && !negative {
 		c.removed = append(c.removed, Removal[K, V]{Key: key, Value: value, Cause: cause})

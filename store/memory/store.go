@@ -39,6 +39,7 @@ type Store[K comparable, V any] struct {
 	clock    ttl.Clock
 	seed     maphash.Seed
 	segments []segment[K, V] // the length is a power of two
+	choice   policy.Choice // what the first segment's policy found out for all
 	counts   counts
 	room     // whose bound and what is taken of it all segments share
 
@@ -77,7 +78,7 @@ const (
 	leastPerSegment   = 1 << 11 // entries of the bound
 	leastWeight       = 1 << 26 // for a segment of those that are weighed
 	mostSegments      = 256
-	segmentsPerThread = 4
+	segmentsPerThread = 8
 )
 
 func segmentsFor(bound int64, weighed bool) int {
@@ -163,6 +164,10 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
 	g := s.lock(hash, weight)
+	if g.overwrites(key, short(hash), e) {
+		g.mu.Unlock()
+		return nil
+	}
 	err := g.mayChange(key)
 	if err == nil {
 		g.changed(key)
@@ -171,6 +176,20 @@ func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error
 	c := g.unlock()
 	s.after(ctx, &c)
 	return err
+}
+
+// overwrites does the whole of a Set where it has nobody to ask or to tell, as most have not: nothing goes on at any key
+// of the segment, and neither the entry nor the one in its place has a deadline. It reports whether it did.
+func (g *segment[K, V]) overwrites(key K, hash uint32, e *tarn.Entry[V]) bool {
+	if !g.plain || len(g.records.byKey) > 0 || e.Fresh|e.Expires != 0 {
+		return false
+	}
+	n := g.table.find(key, hash)
+	if n == nil || n.isTimed() {
+		return false
+	}
+	g.rewrite(n, e)
+	return true
 }
 
 // mayChange says why an entry may not be stored under key: the store is closed, or the key held.
