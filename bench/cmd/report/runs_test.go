@@ -162,6 +162,25 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestExpiryIsAgainstTheCalm(t *testing.T) {
+	for _, test := range []struct {
+		rule     string
+		get, set int // microseconds; in the calm 5 and 60
+		want     string
+	}{
+		{"less than a thousand take", 100, 150, "met"},
+		{"what calls wait in the calm does not count", 200, 255, "met"},
+		{"a Set waits for too many", 100, 265, "**missed**"},
+		{"a Get waits for too many", 210, 100, "**missed**"},
+	} {
+		r := parse(t, fmt.Sprintf("BenchmarkExpiry/entries=100000/cache=tarn-2 1 5.0 calm-get-us 60.0 calm-set-us "+
+			"%d get-us %d set-us 20.0 gone-ms\n", test.get, test.set))
+		if l := line(render(r, nil), "mass expiry of 100k"); !strings.HasSuffix(l, "| "+test.want+" |\n") {
+			t.Errorf("%s: %s", test.rule, l)
+		}
+	}
+}
+
 func TestTables(t *testing.T) {
 	var tab table
 	if tab.head("a", "b"); tab.String() != "" {
