@@ -33,6 +33,9 @@ func (d *dues) next() ttl.Time {
 	return d.first
 }
 
+// any reports whether any entry has a deadline, or had one not long ago.
+func (d *dues) any() bool { return d.first != 0 && d.first != never }
+
 // set notes that bucket i has a node that expires then.
 func (d *dues) set(i uint32, at ttl.Time) {
 	c := int(i / chunkBuckets)

@@ -14,7 +14,7 @@ import (
 type segment[K comparable, V any] struct {
 	table table[K, V]
 	words words // of V
-	plain bool  // entries are not weighed, and nobody is told when one leaves
+	plain bool  // entries are not weighed, and nobody is told of anything
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
@@ -53,7 +53,7 @@ func (c *change[K, V]) add(other *change[K, V]) {
 
 func (g *segment[K, V]) init(s *Store[K, V]) {
 	g.store, g.words = s, wordsOf[V]()
-	g.plain = s.options.Weigh == nil && s.options.OnRemove == nil
+	g.plain = s.options.Weigh == nil && s.options.OnRemove == nil && s.options.Observer == nil
 	g.table.init()
 	g.policy = policy.New((*entries[K, V])(g), policy.Options{
 		Weighted: s.options.Weigh != nil,
@@ -65,16 +65,21 @@ func (g *segment[K, V]) init(s *Store[K, V]) {
 
 // unlock ends an operation, and returns what it has to tell.
 func (g *segment[K, V]) unlock() (c change[K, V]) {
+	if !g.change.isNothing() {
+		c, g.change = g.change, change[K, V]{}
+	}
+	g.unlockPlain()
+	return c
+}
+
+// unlockPlain ends an operation that has nothing to tell.
+func (g *segment[K, V]) unlockPlain() {
 	g.giveBack()
 	if left := g.left; left > 0 {
 		g.left = 0
 		g.table.shrink(left)
 	}
-	if !g.change.isNothing() {
-		c, g.change = g.change, change[K, V]{}
-	}
 	g.mu.Unlock()
-	return c
 }
 
 // The methods below are parts of operations. Their callers have mu.
@@ -184,7 +189,7 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V]) *node[K, V] {
 // never are too many.
 func (g *segment[K, V]) insert(n *node[K, V], weight uint64) {
 	g.take(weight)
-	if g.policy.Weight()+weight > g.policy.Limit() && g.table.dues.next().Passed(g.now()) {
+	if g.table.dues.any() && g.policy.Weight()+weight > g.policy.Limit() && g.table.dues.next().Passed(g.now()) {
 		g.expire(fewExpired) // what has expired makes room before what has not
 	}
 	n.place = g.policy.Insert(n.hash, weight)

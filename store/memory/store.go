@@ -39,7 +39,7 @@ type Store[K comparable, V any] struct {
 	clock    ttl.Clock
 	seed     maphash.Seed
 	segments []segment[K, V] // the length is a power of two
-	choice   policy.Choice // what the first segment's policy found out for all
+	choice   policy.Choice   // what the first segment's policy found out for all
 	counts   counts
 	room     // whose bound and what is taken of it all segments share
 
@@ -164,8 +164,8 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
 	g := s.lock(hash, weight)
-	if g.overwrites(key, short(hash), e) {
-		g.mu.Unlock()
+	if g.setPlain(key, short(hash), e) {
+		g.unlockPlain()
 		return nil
 	}
 	err := g.mayChange(key)
@@ -178,17 +178,20 @@ func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error
 	return err
 }
 
-// overwrites does the whole of a Set where it has nobody to ask or to tell, as most have not: nothing goes on at any key
-// of the segment, and neither the entry nor the one in its place has a deadline. It reports whether it did.
-func (g *segment[K, V]) overwrites(key K, hash uint32, e *tarn.Entry[V]) bool {
-	if !g.plain || len(g.records.byKey) > 0 || e.Fresh|e.Expires != 0 {
+// setPlain does a Set where there is nobody to ask or to tell, as most are: nothing goes on at any key of the segment,
+// and neither the entry nor any of the segment has a deadline. It reports whether it did.
+func (g *segment[K, V]) setPlain(key K, hash uint32, e *tarn.Entry[V]) bool {
+	if !g.plain || g.closed || len(g.records.byKey) > 0 || e.Fresh|e.Expires != 0 || g.table.dues.any() {
 		return false
 	}
-	n := g.table.find(key, hash)
-	if n == nil || n.isTimed() {
+	switch n := g.table.find(key, hash); {
+	case n != nil:
+		g.rewrite(n, e)
+	case storable(key):
+		g.insert(newNode(key, hash, e), 1)
+	default:
 		return false
 	}
-	g.rewrite(n, e)
 	return true
 }
 

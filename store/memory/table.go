@@ -99,8 +99,9 @@ func (t *table[K, V]) publish(buckets uint32) {
 
 // find returns the node of key, or nil. Anybody may call it at any time.
 func (t *table[K, V]) find(key K, hash uint32) *node[K, V] {
-	// Nearly always the node is the first that matches in its bucket, and has not moved.
-	i := t.shape().bucket(hash)
+	// Nearly always the node is the first that matches in its bucket, or nothing does, and nothing has moved.
+	seen := t.geometry.Load()
+	i := geometry(seen).bucket(hash)
 	chunks := *t.chunks.Load()
 	if c := int(i / chunkBuckets); c < len(chunks) && int(i%chunkBuckets) < len(chunks[c]) {
 		b := &chunks[c][i%chunkBuckets]
@@ -108,6 +109,8 @@ func (t *table[K, V]) find(key K, hash uint32) *node[K, V] {
 			if n := b.slots[bits.TrailingZeros64(m)/8].Load(); n != nil && n.hash == hash && n.key == key {
 				return n
 			}
+		} else if b.next.Load() == nil && t.geometry.Load() == seen {
+			return nil
 		}
 	}
 	return t.search(key, hash)
