@@ -82,16 +82,19 @@ func (s *shadow) wins(a *arm, hash uint32) bool {
 	if !a.duels {
 		return false
 	}
-	sketch := &s.lab.policy.sketch
-	estimate := sketch.estimate(hash)
-	if s.found && !a.beats(estimate, sketch.estimate(s.hashAtHand())) {
+	estimate := s.lab.policy.sketch.estimate(hash)
+	if s.found && !s.loses(a, estimate) {
 		return false
 	}
 	s.findVictim()
-	return a.beats(estimate, sketch.estimate(s.hashAtHand()))
+	return s.loses(a, estimate)
 }
 
-func (s *shadow) hashAtHand() uint32 { return s.lab.cells.of[s.main[s.hand]].hash }
+// loses reports whether the key at the hand deserves its place less than one of such an estimate.
+func (s *shadow) loses(a *arm, estimate uint64) bool {
+	c := &s.lab.cells.of[s.main[s.hand]]
+	return s.lab.stale(c) || a.beats(estimate, s.lab.policy.sketch.estimate(c.hash))
+}
 
 // findVictim leaves the hand at main's victim.
 func (s *shadow) findVictim() {
