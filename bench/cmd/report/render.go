@@ -49,7 +49,8 @@ func render(r *runs, charts []chart) string {
 		"life be chosen are left out.", much(r.entries("Expiry"))), expiry(r))
 	section("Hit ratios", "In percent of requests; a miss inserts the key. The optimum is Belady's: it knows the "+
 		"future. theine stands in brackets below 2,000 entries, where it holds more than its capacity, and does not count. "+
-		"Caches that work on other goroutines are waited for after each Set.",
+		"Caches that work on other goroutines are waited for after each Set. Of recorded traces the mean of three runs, "+
+		"since where keys fall in a cache is up to chance.",
 		pictures(charts, "hits"), hitTable(r), traces(r))
 	section("The strategies", "What they add to the memory store, on a struct of three fields.", strategiesTable(r))
 	section("How", "", how(r))
