@@ -12,8 +12,6 @@ type arm struct {
 	ghosts  bool   // who left the window for good, and is wanted again soon, goes straight to the main queue
 }
 
-const never = maxMarks + 1
-
 // arms are the settings that the lab tries. No workload's best is far from all of them:
 var arms = [...]arm{
 	// W-TinyLFU with the smallest window, and the one that loops and scans cannot move: on equal terms what is there
@@ -24,7 +22,7 @@ var arms = [...]arm{
 	// W-TinyLFU with ghosts.
 	{window: 10, promote: 2, duels: true, ghosts: true},
 	// S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: FIFO Queues are All You Need for Cache Eviction, SOSP 2023).
-	{window: 100, promote: 1, ghosts: true},
+	{window: 100, promote: 2, ghosts: true},
 	// CLOCK alone: whatever is new may stay as long as what is old.
 	{window: 100},
 }
