@@ -239,7 +239,7 @@ func TestFewEntriesInManyParts(t *testing.T) {
 
 // TestTheLastUnitOfManyParts: one entry leaves less room than others need, whose parts have nothing to evict.
 func TestTheLastUnitOfManyParts(t *testing.T) {
-	const most = 1 << 36
+	const most int64 = 1 << 36
 	for _, tc := range []struct {
 		rule string
 		left int64 // beside the heavy entry
