@@ -223,14 +223,14 @@ func TestFewEntriesInManyParts(t *testing.T) {
 			}
 			stop.Store(true)
 			all.Wait()
-			for key := range 100 { // the last ones after the heavy ones have left
+			for key := range 100 { // a heavy one may stay
 				mustSet(t, s, 1000+key, 1)
 			}
 			n := 0
 			for range s.All() {
 				n++
 			}
-			if st := s.Stats(); n != bound || st.Entries != bound || st.Weight != bound*scale {
+			if st := s.Stats(); n != st.Entries || !weights && n != bound || st.Weight != bound*scale {
 				t.Errorf("%d entries of %d: %+v", n, bound, st)
 			}
 		})
