@@ -80,6 +80,6 @@ func (g *segment[K, V]) commit(
 		g.empty(key, hash, Deleted)
 		return now, true, nil
 	}
-	err = g.set(key, hash, e, weight)
+	err = g.set(key, hash, e, weight, nil)
 	return g.sightOf(g.live(key, hash)), true, err
 }

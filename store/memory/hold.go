@@ -181,7 +181,7 @@ func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int
 	switch {
 	case verdict == guard.Leave:
 	case verdict == guard.Store && t.Store:
-		t.Stored, _ = g.put(t.Key, hash, &t.Entry, weight)
+		t.Stored, _ = g.put(t.Key, hash, &t.Entry, weight, nil)
 	default:
 		g.empty(t.Key, hash, Deleted)
 	}

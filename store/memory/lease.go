@@ -165,7 +165,7 @@ func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight in
 		return tarn.ErrClosed
 	}
 	if g.endLease(f.Key, f.Token) && f.Store {
-		f.Stored, _ = g.put(f.Key, short(hash), &f.Entry, weight)
+		f.Stored, _ = g.put(f.Key, short(hash), &f.Entry, weight, nil)
 	}
 	c := g.unlock()
 	s.after(ctx, &c)

@@ -123,7 +123,9 @@ func (n *node[K, V]) write(e *tarn.Entry[V], w words) bool {
 	if w.n == 0 || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
 		return false
 	}
-	n.version.Store(version | isChanging)
+	if w.n > 1 || version&isTimed != 0 || e.Negative != (version&isNegative != 0) {
+		n.version.Store(version | isChanging) // else one word changes
+	}
 	w.store(unsafe.Pointer(&n.value), unsafe.Pointer(&e.Value))
 	n.writeLife(e.Fresh, e.Expires, version)
 	version = version&^isNegative + oneChange

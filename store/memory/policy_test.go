@@ -152,7 +152,7 @@ func TestWeightsAreDuelledFor(t *testing.T) {
 			kept++
 		}
 	}
-	if kept < 270 {
+	if kept < 200 { // without the duel for a weight it is some sixty
 		t.Errorf("%d of 300 kept", kept)
 	}
 }

@@ -14,7 +14,6 @@ import (
 type segment[K comparable, V any] struct {
 	table table[K, V]
 	words words // of V
-	plain bool  // entries are not weighed, and nobody is told of anything
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
@@ -53,7 +52,6 @@ func (c *change[K, V]) add(other *change[K, V]) {
 
 func (g *segment[K, V]) init(s *Store[K, V]) {
 	g.store, g.words = s, wordsOf[V]()
-	g.plain = s.options.Weigh == nil && s.options.OnRemove == nil && s.options.Observer == nil
 	g.table.init()
 	g.policy = policy.New((*entries[K, V])(g), policy.Options{
 		Weighted: s.options.Weigh != nil,
@@ -123,10 +121,10 @@ func (g *segment[K, V]) entryOf(n *node[K, V]) tarn.Entry[V] {
 
 // store is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key
 // cannot be found again or its life is over, has left at once.
-func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64) error {
+func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64, fresh *node[K, V]) error {
 	stored, err := false, error(nil)
 	if storable(key) {
-		stored, err = g.put(key, hash, e, weight)
+		stored, err = g.put(key, hash, e, weight, fresh)
 	}
 	if !stored && err == nil {
 		g.note(key, e.Value, e.Negative, e.Expires, Evicted)
@@ -135,8 +133,10 @@ func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64) 
 }
 
 // put gives key an entry of weight in place of any other, and reports whether it stored it: one that has expired
-// already leaves the key empty, and so does one that it refuses with an error.
-func (g *segment[K, V]) put(key K, hash uint32, e *tarn.Entry[V], weight int64) (bool, error) {
+// already leaves the key empty, and so does one that it refuses with an error. A node for the entry may be at hand.
+func (g *segment[K, V]) put(
+	key K, hash uint32, e *tarn.Entry[V], weight int64, fresh *node[K, V],
+) (bool, error) {
 	weight, err := g.store.admissible(e, weight)
 	if err != nil {
 		g.refused++
@@ -148,7 +148,10 @@ func (g *segment[K, V]) put(key K, hash uint32, e *tarn.Entry[V], weight int64) 
 	if n := g.table.find(key, hash); n != nil {
 		g.replace(n, e, uint64(weight))
 	} else {
-		g.insert(newNode(key, hash, e), uint64(weight))
+		if fresh == nil {
+			fresh = newNode(key, hash, e)
+		}
+		g.insert(fresh, uint64(weight))
 	}
 	if e.Expires != 0 && e.Expires != ttl.End && (g.change.deadline == 0 || e.Expires < g.change.deadline) {
 		g.change.deadline = e.Expires

@@ -39,6 +39,7 @@ type Store[K comparable, V any] struct {
 	clock    ttl.Clock
 	seed     maphash.Seed
 	segments []segment[K, V] // the length is a power of two
+	plain    bool            // entries are not weighed, and nobody is told of anything
 	choice   policy.Choice   // what the first segment's policy found out for all
 	counts   counts
 	room     // whose bound and what is taken of it all segments share
@@ -62,6 +63,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 		seed:     maphash.MakeSeed(),
 		segments: make([]segment[K, V], segmentsFor(bound, opts.Weigh != nil)),
 		counts:   newCounts(),
+		plain:    opts.Weigh == nil && opts.OnRemove == nil && opts.Observer == nil,
 	}
 	s.bound.Store(bound)
 	for i := range s.segments {
@@ -163,36 +165,55 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 
 func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
+	plain := s.plain && e.Fresh|e.Expires == 0 && storable(key)
+	var at, fresh *node[K, V]
+	if plain {
+		at, fresh = s.prepare(key, hash, e)
+	}
 	g := s.lock(hash, weight)
-	if g.setPlain(key, short(hash), e) {
+	if plain && g.isPlain() {
+		g.setPlain(at, fresh, key, short(hash), e)
 		g.unlockPlain()
 		return nil
 	}
 	err := g.mayChange(key)
 	if err == nil {
 		g.changed(key)
-		err = g.set(key, short(hash), e, weight)
+		err = g.set(key, short(hash), e, weight, fresh)
 	}
 	c := g.unlock()
 	s.after(ctx, &c)
 	return err
 }
 
-// setPlain does a Set where there is nobody to ask or to tell, as most are: nothing goes on at any key of the segment,
-// and neither the entry nor any of the segment has a deadline. It reports whether it did.
-func (g *segment[K, V]) setPlain(key K, hash uint32, e *tarn.Entry[V]) bool {
-	if !g.plain || g.closed || len(g.records.byKey) > 0 || e.Fresh|e.Expires != 0 || g.table.dues.any() {
-		return false
+// prepare does what a Set can do before it locks the segment: it looks for the key's node, or else makes one.
+func (s *Store[K, V]) prepare(key K, hash uint64, e *tarn.Entry[V]) (at, fresh *node[K, V]) {
+	if at = s.segment(hash).table.find(key, short(hash)); at == nil {
+		fresh = newNode(key, short(hash), e)
 	}
-	switch n := g.table.find(key, hash); {
-	case n != nil:
-		g.rewrite(n, e)
-	case storable(key):
-		g.insert(newNode(key, hash, e), 1)
+	return at, fresh
+}
+
+// isPlain reports whether nothing goes on at any key of the segment, and no entry of it has a deadline. The caller has
+// mu.
+func (g *segment[K, V]) isPlain() bool {
+	return !g.closed && len(g.records.byKey) == 0 && !g.table.dues.any()
+}
+
+// setPlain is set where there is nobody to ask or to tell, as mostly: in a plain store and segment, of an entry without
+// deadlines, for which prepare found or made a node. The caller has mu.
+func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *tarn.Entry[V]) {
+	if at == nil || !g.table.has(at) { // somebody else came in between
+		at = g.table.find(key, hash)
+	}
+	switch {
+	case at != nil:
+		g.rewrite(at, e)
+	case fresh != nil:
+		g.insert(fresh, 1)
 	default:
-		return false
+		g.insert(newNode(key, hash, e), 1)
 	}
-	return true
 }
 
 // mayChange says why an entry may not be stored under key: the store is closed, or the key held.

@@ -168,6 +168,18 @@ func (t *table[K, V]) findAt(hash uint32, place policy.Place) *node[K, V] {
 	return nil
 }
 
+// has reports whether a node that was found is still there.
+func (t *table[K, V]) has(n *node[K, V]) bool {
+	for b := t.bucketFor(n.hash); b != nil; b = b.next.Load() {
+		for m := matches(b.tags.Load(), tagOf(n.hash)); m != 0; m &= m - 1 {
+			if slot := bits.TrailingZeros64(m) / 8; b.slots[slot].Load() == n {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // insert puts a node in whose key is not there, and makes room for the next.
 func (t *table[K, V]) insert(n *node[K, V]) {
 	i := t.shape().bucket(n.hash)

@@ -21,7 +21,7 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 	case !storable(key), g.held(key), g.live(key, short(hash)) != nil:
 	default:
 		g.changed(key)
-		added, err = g.put(key, short(hash), &e, weight)
+		added, err = g.put(key, short(hash), &e, weight, nil)
 	}
 	c := g.unlock()
 	s.after(ctx, &c)

@@ -94,14 +94,20 @@ func (w words) load(to, from unsafe.Pointer) {
 	}
 }
 
-// store copies a value that nobody else knows to one that others may be reading.
+// store copies a value that nobody else knows to one that others may be reading. It writes the words that differ.
 func (w words) store(to, from unsafe.Pointer) {
 	for i := range w.n {
 		at := uintptr(i) * wordSize
 		if w.pointers>>i&1 != 0 {
-			atomic.StorePointer((*unsafe.Pointer)(unsafe.Add(to, at)), *(*unsafe.Pointer)(unsafe.Add(from, at)))
+			into, p := (*unsafe.Pointer)(unsafe.Add(to, at)), *(*unsafe.Pointer)(unsafe.Add(from, at))
+			if atomic.LoadPointer(into) != p {
+				atomic.StorePointer(into, p)
+			}
 		} else {
-			atomic.StoreUintptr((*uintptr)(unsafe.Add(to, at)), *(*uintptr)(unsafe.Add(from, at)))
+			into, n := (*uintptr)(unsafe.Add(to, at)), *(*uintptr)(unsafe.Add(from, at))
+			if atomic.LoadUintptr(into) != n {
+				atomic.StoreUintptr(into, n)
+			}
 		}
 	}
 }
