@@ -8,7 +8,8 @@ import (
 )
 
 // counts count hits and misses exactly, and so that goroutines that run at the same time seldom write the same cache
-// line: each counts in a place that the address of its stack chooses.
+// line: each counts in a place that the address of its stack chooses. Two that come to share one lose time, and no
+// count.
 type counts []count
 
 type count struct {

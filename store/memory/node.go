@@ -95,7 +95,6 @@ const maxReads = 16
 
 // The methods below are for whoever has the segment's mu.
 
-func (n *node[K, V]) isTimed() bool  { return n.version.Load()&isTimed != 0 }
 func (n *node[K, V]) negative() bool { return n.version.Load()&isNegative != 0 }
 
 // expires returns when the entry is gone; 0: never.

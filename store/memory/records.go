@@ -5,7 +5,7 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-// records has what goes on at each key: leases and holds. The store's mu protects it.
+// records has what goes on at each key of a segment: leases and holds. The segment's mu protects it.
 //
 // Whoever took a lease or a hold normally ends it. For those that never come back the records form a ring, and
 // each new record moves a hand over two others and drops them if their lives are over. So there are never more

@@ -7,7 +7,7 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-const resizeChunk = 100 // entries a Resize evicts before it lets others at the store
+const resizeChunk = 100 // entries a Resize evicts before it lets others at the segment
 
 // Resize changes the bound that the store was made with, MaxEntries or MaxWeight, and evicts what is above it
 // before it returns. A bound that is not positive is an error and changes nothing.

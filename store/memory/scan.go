@@ -94,9 +94,9 @@ const scanEnd = uint32(1) << policy.HashBits
 func reversed(hash uint32) uint32 { return bits.Reverse32(hash) >> (32 - policy.HashBits) }
 
 // scan appends the nodes of one bucket, and returns where to go on. It goes by the hashes read from their lowest bit
-// up: of these a bucket has all between two, however many buckets there are, and one that is split or merged meanwhile
-// still has those below next behind the scan and the others before it. So no node is met twice, and none is missed that
-// stands all the while.
+// up, as Redis's SCAN does (Noordhuis, 2012): of these a bucket has all between two, however many buckets there are, and
+// one that is split or merged meanwhile still has those below next behind the scan and the others before it. So no node
+// is met twice, and none is missed that stands all the while.
 func (t *table[K, V]) scan(from uint32, into []*node[K, V]) (nodes []*node[K, V], next uint32) {
 	buckets := t.buckets()
 	i := geometryOf(buckets).bucket(reversed(from))

@@ -119,8 +119,8 @@ func (g *segment[K, V]) entryOf(n *node[K, V]) tarn.Entry[V] {
 	return e
 }
 
-// store is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key
-// cannot be found again or its life is over, has left at once.
+// set is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key cannot
+// be found again or its life is over, has left at once.
 func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64, fresh *node[K, V]) error {
 	stored, err := false, error(nil)
 	if storable(key) {

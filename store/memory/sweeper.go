@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	sweepChunk = 500                    // entries a sweep removes before it lets others at the store
+	sweepChunk = 500                    // entries a sweep removes before it lets others at the segment
 	sweepPause = 100 * time.Millisecond // between two sweeps, so that many deadlines share one
 )
 

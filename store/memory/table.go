@@ -1,16 +1,18 @@
 package memory
 
 import (
-	"github.com/tarncache/tarn/internal/policy"
 	"math/bits"
 	"sync/atomic"
+
+	"github.com/tarncache/tarn/internal/policy"
 )
 
 // table finds the nodes of a segment by key. Readers take no lock; whoever changes it has the segment's mu.
 //
 // It is a hash table that grows and shrinks by one bucket at a time (Litwin: Linear Hashing, VLDB 1980), so that no
-// operation moves more than the nodes of one bucket. A bucket is a cache line: a byte of the hash for each of its
-// nodes, by which a reader passes over most that are not looked for, the nodes, and what did not fit.
+// operation moves more than the nodes of one bucket. A bucket is a cache line where a pointer has 64 bits: a byte of
+// the hash for each of its nodes, by which a reader passes over most that are not looked for, the nodes, and what did
+// not fit.
 //
 // A node that is moved is first put where it belongs from then on, then the geometry gets another version, and only
 // then it is taken away where it was. A reader that finds nothing looks at the geometry again, and starts anew if it
@@ -50,7 +52,8 @@ const (
 // by which buckets are chosen.
 func tagOf(hash uint32) uint64 { return uint64(hash>>(policy.HashBits-7)) | 0x80 }
 
-// matches returns the slots whose tags are tag, as the high bits of their bytes; some others, seldom, with them.
+// matches returns the slots whose tags are tag, as the high bits of their bytes; some others, seldom, with them (Warren:
+// Hacker's Delight, 2nd edition, 6-1).
 func matches(tags, tag uint64) uint64 {
 	x := tags ^ tag*tagOnes
 	return (x - tagOnes) &^ x & tagHighs

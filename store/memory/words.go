@@ -7,8 +7,9 @@ import (
 )
 
 // words says how a value is read and written word by word, each word atomically, so that it can be changed while others
-// read it: [node] counts the changes, and a reader that met one reads again (a sequence lock). The zero words are those
-// of a type whose values are not changed in place, but put into a new node.
+// read it: [node] counts the changes, and a reader that met one reads again. That is a sequence lock, in the form that a
+// memory model allows (Boehm: Can Seqlocks Get Along With Programming Language Memory Models?, MSPC 2012). The zero
+// words are those of a type whose values are not changed in place, but put into a new node.
 type words struct {
 	n        int    // how many there are; 0: not to be changed in place
 	pointers uint32 // bit i: word i is a pointer, which the garbage collector has to know
@@ -31,7 +32,7 @@ func wordsOf[V any]() words {
 }
 
 // pointersIn returns which words of a type are pointers. Of an interface the first word, its type, is none to the
-// garbage collector: types are not collected.
+// garbage collector: types are not collected, and the compiler's own maps of pointers leave it out.
 func pointersIn(t reflect.Type) uint32 {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan, reflect.Func, reflect.String, reflect.Slice:
