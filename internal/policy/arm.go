@@ -5,7 +5,7 @@ import "sync/atomic"
 // arm is one setting of the policy. What differs between workloads is how much room what is new deserves, and what it
 // has to prove before it may stay.
 type arm struct {
-	window  uint32 // the window's share of the limit, in thousandths
+	window  uint32 // the window's share of the limit, in 1024ths
 	promote uint32 // uses in the window that lead straight to the main queue; 0: none are needed
 	duels   bool   // who has fewer may duel with the main queue's victim
 	margin  uint64 // by how much more it has to have been used, by the sketch, than the victim
@@ -18,13 +18,13 @@ var arms = [...]arm{
 	// stays, and terms are equal within one use, since of two keys of a loop one has been used in this round.
 	{window: 10, promote: 2, duels: true, margin: 1},
 	// W-TinyLFU with a large window, where most uses come soon after another.
-	{window: 300, promote: 2, duels: true},
+	{window: 307, promote: 2, duels: true},
 	// W-TinyLFU with ghosts.
 	{window: 10, promote: 2, duels: true, ghosts: true},
 	// S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: FIFO Queues are All You Need for Cache Eviction, SOSP 2023).
-	{window: 100, promote: 2, ghosts: true},
+	{window: 102, promote: 2, ghosts: true},
 	// CLOCK alone: whatever is new may stay as long as what is old.
-	{window: 100},
+	{window: 102},
 }
 
 const armCount = len(arms)
@@ -36,7 +36,7 @@ func (a *arm) beats(entry, victim uint64) bool { return a.duels && entry > victi
 // share returns the window's part of a capacity, at least 1.
 func (a *arm) share(capacity uint64) uint64 {
 	n := uint64(a.window) // the two terms cannot overflow, as a product would
-	return max(capacity/1000*n+capacity%1000*n/1000, 1)
+	return max(capacity>>10*n+capacity&1023*n>>10, 1)
 }
 
 // Choice is the setting that the policies of one cache's parts share. One of them has the lab, and chooses; the others

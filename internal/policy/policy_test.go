@@ -104,6 +104,14 @@ func (o *owner) reweigh(hash uint32, weight uint64) {
 	}
 }
 
+func (o *owner) clear() {
+	o.policy.Clear()
+	clear(o.at)
+	clear(o.weight)
+	clear(o.uses)
+	clear(o.watched)
+}
+
 // verify compares the policy with what the owner has.
 func (o *owner) verify() {
 	o.t.Helper()
@@ -158,11 +166,7 @@ func TestQueuesAgreeWithTheOwner(t *testing.T) {
 				}
 			case 5:
 				if random.Uint32N(5000) == 0 {
-					o.policy.Clear()
-					clear(o.at)
-					clear(o.weight)
-					clear(o.uses)
-					clear(o.watched)
+					o.clear()
 				}
 			default:
 				o.get(hash, weigh())
@@ -214,16 +218,8 @@ func TestAScanDoesNotWashOutWhatIsUsed(t *testing.T) {
 	}
 }
 
-// steady has entries that no call ever looks up: what is measured is the policy.
-type steady struct{}
-
-func (steady) Uses(uint32, policy.Place) uint32         { return 0 }
-func (steady) Moved(uint32, policy.Place, policy.Place) {}
-func (steady) Evict(uint32, policy.Place)               {}
-func (steady) Watch(uint32, policy.Place, bool)         {}
-
 func TestInsertAllocatesNothingAtTheLimit(t *testing.T) {
-	p := policy.New(steady{}, policy.Options{})
+	p := policy.New(steady{}, policy.Options{Choice: new(policy.Choice), Lab: true})
 	p.SetLimit(10_000)
 	i := 0
 	for ; i < 30_000; i++ {
@@ -231,20 +227,6 @@ func TestInsertAllocatesNothingAtTheLimit(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100_000, func() { i++; p.Insert(mix(i), 1) }); n != 0 {
 		t.Errorf("%v allocations per Insert", n)
-	}
-}
-
-func BenchmarkInsert(b *testing.B) {
-	p := policy.New(steady{}, policy.Options{})
-	p.SetLimit(50_000)
-	i := 0
-	for ; i < 100_000; i++ {
-		p.Insert(mix(i), 1)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		i++
-		p.Insert(mix(i), 1)
 	}
 }
 

@@ -19,7 +19,8 @@ const (
 	shortSure = 4
 	longLooks = 3 // in a row
 	shortOnce = 1
-	looks     = 20 // per capacity of uses
+	shortLead = 0.03 // by which an arm has to lead besides, in capacities of uses: changing arms costs some hits
+	looks     = 10   // per capacity of uses
 )
 
 // tally counts uses by which shadows had the key. What is past fades.
@@ -42,7 +43,7 @@ func (s *scores) count(had uint8, uses int, l *lab) {
 	}
 	best := s.long.leader(s.chosen, longSure, longLooks, 0)
 	if best == s.chosen {
-		best = s.short.leader(s.chosen, shortSure, shortOnce, float64(l.capacity)*0.03)
+		best = s.short.leader(s.chosen, shortSure, shortOnce, shortLead*float64(l.capacity))
 	}
 	span := float64(s.time) / float64(l.capacity)
 	s.time = 0
