@@ -75,16 +75,4 @@ func (c golangARC[K, V]) Get(key K) (V, bool) { return c.cache.Get(key) }
 
 func (c golangARC[K, V]) Set(key K, value V) { c.cache.Add(key, value) }
 
-func (c golangARC[K, V]) Run(l Load[K, V]) (hits int) {
-	for i := l.From; i < l.From+l.Ops; i++ {
-		at := i & l.Mask
-		if i&3 < l.Reads {
-			if _, found := c.cache.Get(l.Keys[at]); found {
-				hits++
-			}
-		} else {
-			c.cache.Add(l.Keys[at], l.Values[at])
-		}
-	}
-	return hits
-}
+func (c golangARC[K, V]) Run(l Load[K, V]) (hits int) { return run(Cache[K, V](c), l) }
