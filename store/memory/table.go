@@ -23,8 +23,10 @@ type table[K comparable, V any] struct {
 	_        [48]byte                         // what every write changes is not on the cache line that readers need
 
 	// The segment's mu protects the rest.
-	count int // nodes
-	dues  dues
+	count  int           // nodes
+	spare  *bucket[K, V] // a list, by next, of buckets that were behind others and emptied
+	spares int
+	dues   dues
 }
 
 type bucket[K comparable, V any] struct {
@@ -88,7 +90,7 @@ func (t *table[K, V]) init() {
 	chunks := [][]bucket[K, V]{make([]bucket[K, V], leastBuckets)}
 	t.chunks.Store(&chunks)
 	t.publish(leastBuckets)
-	t.count = 0
+	t.count, t.spare, t.spares = 0, nil, 0
 	t.dues = dues{}
 }
 
@@ -186,7 +188,7 @@ func (t *table[K, V]) has(n *node[K, V]) bool {
 // insert puts a node in whose key is not there, and makes room for the next.
 func (t *table[K, V]) insert(n *node[K, V]) {
 	i := t.shape().bucket(n.hash)
-	t.bucket(i).insert(n)
+	t.fit(t.bucket(i), n)
 	t.count++
 	t.due(i, n)
 	if buckets := t.buckets(); 2*t.count > mostNodes*int(buckets) && buckets < maxBuckets {
@@ -235,7 +237,7 @@ func (t *table[K, V]) split() {
 	for b := head; b != nil; b = b.next.Load() {
 		b.each(func(_ int, n *node[K, V]) {
 			if after.bucket(n.hash) == buckets {
-				added.insert(n)
+				t.fit(added, n)
 			}
 		})
 	}
@@ -258,7 +260,7 @@ func (t *table[K, V]) merge() {
 	into := last &^ (1 << (bits.Len32(last) - 1))
 	head, gone := t.bucket(into), t.bucket(last)
 	for b := gone; b != nil; b = b.next.Load() {
-		b.each(func(_ int, n *node[K, V]) { head.insert(n) })
+		b.each(func(_ int, n *node[K, V]) { t.fit(head, n) })
 	}
 	t.dues.merge(last, into)
 	t.publish(last)
@@ -333,6 +335,7 @@ func (t *table[K, V]) compact(head *bucket[K, V]) {
 	switch {
 	case tail.tags.Load() == 0:
 		head.next.Store(tail.next.Load())
+		t.keep(tail)
 	case tail.next.Load() != nil:
 		t.compact(tail)
 	}
@@ -349,13 +352,13 @@ func (b *bucket[K, V]) locate(n *node[K, V]) (*bucket[K, V], int) {
 	}
 }
 
-// insert puts a node into the first free slot of a bucket and its chain.
-func (b *bucket[K, V]) insert(n *node[K, V]) {
+// fit puts a node into the first free slot of a bucket and its chain.
+func (t *table[K, V]) fit(b *bucket[K, V], n *node[K, V]) {
 	slot := free(b.tags.Load())
 	for slot == bucketSlots {
 		next := b.next.Load()
 		if next == nil {
-			next = new(bucket[K, V])
+			next = t.another()
 			next.put(0, n)
 			b.next.Store(next)
 			return
@@ -365,6 +368,33 @@ func (b *bucket[K, V]) insert(n *node[K, V]) {
 	}
 	b.put(slot, n)
 }
+
+// another returns an empty bucket to put behind one that is full. A reader may still be in a spare one, and come from
+// there to where it does not belong; the new version of the geometry has it look again.
+func (t *table[K, V]) another() *bucket[K, V] {
+	b := t.spare
+	if b == nil {
+		return new(bucket[K, V])
+	}
+	t.publish(t.buckets())
+	t.spare = b.next.Load()
+	t.spares--
+	b.next.Store(nil)
+	return b
+}
+
+// keep keeps an empty bucket that nothing leads to any more, for another.
+func (t *table[K, V]) keep(b *bucket[K, V]) {
+	if t.spares == mostSpares {
+		return
+	}
+	t.publish(t.buckets())
+	b.next.Store(t.spare)
+	t.spare = b
+	t.spares++
+}
+
+const mostSpares = 16
 
 func (b *bucket[K, V]) put(slot int, n *node[K, V]) {
 	b.slots[slot].Store(n)
