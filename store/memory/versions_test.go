@@ -159,7 +159,8 @@ func (p *registers) clear() {
 		p.t.Errorf("clear: %v", err)
 	}
 	for key, v := range was {
-		p.all[key].acknowledge(v + 1) // a write on its way, with a greater version, may come after it
+		// A write on its way may come after it: of a greater version, or of v itself where an earlier Clear made v odd.
+		p.all[key].acknowledge(v | 1)
 	}
 }
 
