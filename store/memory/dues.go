@@ -1,10 +1,6 @@
 package memory
 
-import (
-	"math"
-
-	"github.com/tarncache/tarn/ttl"
-)
+import "github.com/tarncache/tarn/ttl"
 
 // dues say when it is worth looking into a bucket for what has expired: for each bucket of a table, and for each chunk
 // of them, an instant before which none of its nodes expires. An entry with a deadline costs a share of its bucket's
@@ -23,7 +19,7 @@ type dueChunk struct {
 	first   ttl.Time
 }
 
-const never = ttl.Time(math.MaxInt64)
+const never = ttl.End
 
 // next returns an instant before which nothing expires.
 func (d *dues) next() ttl.Time {
