@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 
 	"github.com/tarncache/tarn"
@@ -34,7 +35,11 @@ func (r *room) take(wanted uint64) uint64 {
 
 func (r *room) give(weight uint64) { r.taken.Add(-int64(weight)) }
 
-func (r *room) left() uint64 { return uint64(max(r.bound.Load()-r.taken.Load(), 0)) }
+// absence stands for the weight of a remembered absence, which goes by the bound in force when it is stored.
+const absence = math.MinInt64
+
+// weighAbsence returns what a remembered absence weighs. The caller has locked a segment.
+func (r *room) weighAbsence() int64 { return (r.bound.Load()-1)>>16 + 1 }
 
 // weigh asks how heavy an entry is, which may be less than nothing. Nobody may have mu: it calls the application.
 func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
@@ -42,7 +47,7 @@ func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
 	case s.options.Weigh == nil:
 		return 1
 	case e.Negative:
-		return (s.bound.Load()-1)>>16 + 1
+		return absence
 	}
 	if weight := s.options.Weigh(key, e.Value); weight != 0 {
 		return weight
@@ -56,13 +61,12 @@ func (s *Store[K, V]) admissible(e *tarn.Entry[V], weight int64) (int64, error) 
 	if s.options.Weigh == nil {
 		return 1, nil
 	}
-	bound := s.bound.Load()
 	switch {
+	case e.Negative:
+		return s.weighAbsence(), nil
 	case weight < 0:
 		return 0, errNegativeWeight
-	case weight > bound && e.Negative:
-		return bound, nil // it was more when the absence was weighed
-	case weight > bound:
+	case weight > s.bound.Load():
 		return 0, tarn.ErrTooHeavy
 	}
 	return weight, nil
@@ -75,25 +79,32 @@ var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative we
 func (s *Store[K, V]) lock(hash uint64, weight int64) *segment[K, V] {
 	g := s.segment(hash)
 	g.mu.Lock()
-	if weight > int64(g.policy.Limit()) && !g.closed {
-		g.reserve(uint64(weight))
-		if weight > int64(g.policy.Limit()) && weight <= s.bound.Load() {
-			g.giveBack()
-			g.mu.Unlock()
-			s.lockFor(g, weight)
-		}
+	if (weight > int64(g.policy.Limit()) || weight == absence) && !s.admit(g, weight) {
+		g.giveBack()
+		g.mu.Unlock()
+		s.lockFor(g, weight)
 	}
 	return g
+}
+
+// admit takes what room a locked segment lacks for an entry that was weighed, and reports whether there was enough. One
+// that will be refused takes none.
+func (s *Store[K, V]) admit(g *segment[K, V], weight int64) bool {
+	if weight == absence {
+		weight = s.weighAbsence()
+	}
+	if weight <= int64(g.policy.Limit()) || g.closed || weight > s.bound.Load() {
+		return true
+	}
+	g.reserve(uint64(weight))
+	return weight <= int64(g.policy.Limit())
 }
 
 // lockFor locks a segment that alone has no room for an entry of weight: with all the others locked, they evict in its
 // stead. That happens to an entry as heavy as very many others, or when all room was taken before a segment got any.
 func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64) {
 	s.lockAll()
-	if !g.closed && weight <= s.bound.Load() {
-		s.evictOthers(g, uint64(weight))
-		g.reserve(uint64(weight))
-	}
+	s.evictOthers(g, weight)
 	for i := range s.segments {
 		if other := &s.segments[i]; other != g {
 			c := other.unlock()
@@ -102,13 +113,13 @@ func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64) {
 	}
 }
 
-// evictOthers evicts from all segments but g, one entry of each in turn, until there is room in g for a weight. The
-// caller has locked them all.
-func (s *Store[K, V]) evictOthers(g *segment[K, V], weight uint64) {
+// evictOthers evicts from all segments but g, one entry of each in turn, until g has room for a weight. The caller has
+// locked them all.
+func (s *Store[K, V]) evictOthers(g *segment[K, V], weight int64) {
 	for evicted := true; evicted; {
 		evicted = false
 		for i := range s.segments {
-			if weight <= g.policy.Limit()+s.left() {
+			if s.admit(g, weight) {
 				return
 			}
 			if other := &s.segments[i]; other != g && other.policy.EvictOne() {
