@@ -6,10 +6,15 @@
 //
 // # Inside
 //
-// A read takes no lock. It finds its entry in a hash table that grows and shrinks by one bucket at a time (Litwin:
-// Linear Hashing, VLDB 1980), marks it, and is done; one that meets a write of that entry reads again. A write locks
-// one segment of the store. It changes a value of one to eight whole machine words in place, and allocates once for any
-// other and for a key that was not there.
+// A read waits for no lock. It finds its entry in a hash table that grows and shrinks by one bucket at a time (Litwin:
+// Linear Hashing, VLDB 1980), marks it, and is done; one that meets a write of that entry reads again, and after sixteen
+// times takes the lock. A write locks one segment of the store, and all only where that one cannot make room for its
+// entry. It changes a value of one to eight whole machine words in place, and allocates once for any other, for a key
+// that was not there, and for the first life of an entry that had none.
+//
+// New makes a segment for each 2,048 entries of MaxEntries, or for each 2^26 of MaxWeight, rounded down to a power of
+// two: at least one, and about eight for each of GOMAXPROCS at most. Resize does not change how many there are. So where
+// many goroutines write, count weight in bytes rather than in a large unit.
 //
 // Which entries leave is up to a policy that works on the keys' hashes and, when it has to choose, on the marks. It is
 // W-TinyLFU with CLOCK (Einziger, Friedman, Manes: TinyLFU, ACM Transactions on Storage 2017; Corbató: A Paging
@@ -44,8 +49,8 @@ import (
 // It has every capability that package tarn names: batches, add, touch, compute, clear, scan, a clock, leases and
 // holds.
 //
-// A hit waits for nothing, allocates nothing, and reads the clock once, or not at all if the entry has no deadline. No
-// method waits for anything but the store's locks, and all user functions run outside them. A lock is held for the work
+// A hit allocates nothing, and reads the clock once, or not at all if the entry has no deadline. It waits for nothing,
+// unless it meets writes of its own entry time and again, when it takes their lock in the end. No method waits for anything but the store's locks, and all user functions run outside them. A lock is held for the work
 // of some hundred entries at most, but for two: an entry that is as heavy as very many others puts them all out at
 // once, and a Hold takes all of its keys at once.
 //
@@ -279,6 +284,7 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 		g.mu.Lock()
 		if g.closed {
 			g.mu.Unlock()
+			s.after(ctx, &all) // what Clear took out before Close came
 			return tarn.ErrClosed
 		}
 		g.records.changeAll()
