@@ -13,7 +13,8 @@ type Options[K comparable, V any] struct {
 	MaxEntries int
 
 	// MaxWeight bounds the sum of the entries' weights, in whatever unit Weigh counts. The store never holds more,
-	// and an entry that alone is heavier is refused with [tarn.ErrTooHeavy].
+	// and an entry that alone is heavier is refused with [tarn.ErrTooHeavy]. What the store itself takes for an entry
+	// is not counted: 50 to 85 bytes beside the key and the value.
 	MaxWeight int64
 
 	// Weigh returns the weight of an entry. It goes with MaxWeight, is called once for each write, outside every
@@ -25,7 +26,8 @@ type Options[K comparable, V any] struct {
 	Weigh func(key K, value V) int64
 
 	// OnRemove is told once of each value that leaves the store, after it has left, outside every lock, on the
-	// goroutine of the operation that removed it or on the store's own that removes what has expired. A value that
+	// goroutine of the operation that removed it or on the store's own that removes what has expired. So any number
+	// of goroutines may call it at once, and calls for one key may come in another order than its changes. A value that
 	// Set accepts and does not keep, because its Expires has passed already, leaves at once.
 	//
 	// OnRemove may call the store, but must not write that key through a strategy, which may be waiting for it. If

@@ -50,9 +50,10 @@ import (
 // holds.
 //
 // A hit allocates nothing, and reads the clock once, or not at all if the entry has no deadline. It waits for nothing,
-// unless it meets writes of its own entry time and again, when it takes their lock in the end. No method waits for anything but the store's locks, and all user functions run outside them. A lock is held for the work
-// of some hundred entries at most, but for two: an entry that is as heavy as very many others puts them all out at
-// once, and a Hold takes all of its keys at once.
+// unless it meets writes of its own entry time and again, when it takes their lock in the end. No method waits for
+// anything but the store's locks, and all user functions run outside them. A lock is held for the work of some hundred
+// entries at most, but for two: an entry that is as heavy as very many others puts them all out at once, and a Hold
+// takes all of its keys at once.
 //
 // A key that is not equal to itself, such as NaN or a struct with one in it, could never be found again. It is
 // treated like an entry that is evicted at once: Set returns nil and keeps nothing, and OnRemove is told so.
