@@ -8,6 +8,13 @@
 // format is not that of -format has its own in front, with a colon. A key that is in two files is one key. Without a
 // file, the traces are made up: zipf, zipf+scan, loop and zipf-shifting.
 //
+// Keys are whole numbers from 0 to 2^64-1; of keys that are none, write a hash. The formats are
+//
+//	lirs         text, a key a line; lines that begin with * are left out
+//	arc          text, lines of "start count": the keys start to start+count-1; more fields behind are ignored
+//	be64, be32   keys of 8 or 4 bytes, the highest first
+//	oracle       libCacheSim's oracleGeneral: records of 24 bytes, of which the key is used
+//
 // A request is a hit if the cache has its key, and a miss puts the key into it. The table gives hits in percent of
 // requests:
 //
@@ -15,6 +22,7 @@
 //	oltp.arc.gz    914145  186880      250    38.47  21.47  16.47
 //
 // The optimum is that of a cache that knows what will be asked for (Belady). It takes four bytes for each request.
+// Without -opt it is not computed, nor are the different keys counted, and both columns have a dash.
 //
 // A bar on a terminal shows how far the replay is. A damaged or truncated file is an error that says where; then there
 // is no table.
