@@ -14,7 +14,7 @@ type Options[K comparable, V any] struct {
 
 	// MaxWeight bounds the sum of the entries' weights, in whatever unit Weigh counts. The store never holds more,
 	// and an entry that alone is heavier is refused with [tarn.ErrTooHeavy]. What the store itself takes for an entry
-	// is not counted: 50 to 85 bytes beside the key and the value.
+	// is not counted: 50 to 85 bytes beside the key and the value, and more where there are few.
 	MaxWeight int64
 
 	// Weigh returns the weight of an entry. It goes with MaxWeight, is called once for each write, outside every
