@@ -9,7 +9,7 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	if n == nil {
 		return value, false
 	}
-	read, seen := n.read(g.words)
+	read, seen := n.read(g.table.words)
 	if seen.torn {
 		read, seen = g.readLocked(n)
 	}

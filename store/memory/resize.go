@@ -40,15 +40,17 @@ func (s *Store[K, V]) setBound(bound int64) {
 	}
 }
 
-// resizeSome evicts a segment's share of what is above the bound, but no more than a chunk.
+// resizeSome evicts what a segment has above an equal share of the bound, while all together have too much, but no more
+// than a chunk. So the segments are alike afterwards, as they are when a store fills up.
 func (s *Store[K, V]) resizeSome(g *segment[K, V]) error {
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	share := (s.taken.Load()-s.bound.Load())/int64(len(s.segments)) + 1
-	for n := min(share, resizeChunk); n > 0 && s.taken.Load() > s.bound.Load() && g.policy.EvictOne(); n-- {
+	bound := s.bound.Load()
+	share := uint64(bound) / uint64(len(s.segments))
+	for n := resizeChunk; n > 0 && s.taken.Load() > bound && g.policy.Weight() > share && g.policy.EvictOne(); n-- {
 		g.giveBack()
 	}
 	c := g.unlock()

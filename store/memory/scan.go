@@ -123,7 +123,7 @@ func (s *Store[K, V]) yieldChunk(
 		return false, err
 	}
 	for _, n := range chunk {
-		value, seen := n.read(g.words)
+		value, seen := n.read(g.table.words)
 		if seen.torn {
 			value, seen = g.readLocked(n)
 		}

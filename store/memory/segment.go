@@ -13,7 +13,6 @@ import (
 // Readers take no lock; they look only into the table.
 type segment[K comparable, V any] struct {
 	table table[K, V]
-	words words // of V
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
@@ -26,7 +25,7 @@ type segment[K comparable, V any] struct {
 	expirations uint64
 	refused     uint64
 
-	_ [64]byte // so that neighbours do not share a cache line
+	_ [48]byte // so that neighbours do not share a cache line, and all begin alike
 }
 
 // change gathers what one operation does and has to tell once it has let go of mu.
@@ -51,7 +50,7 @@ func (c *change[K, V]) add(other *change[K, V]) {
 }
 
 func (g *segment[K, V]) init(s *Store[K, V]) {
-	g.store, g.words = s, wordsOf[V]()
+	g.store, g.table.words = s, wordsOf[V]()
 	g.table.init()
 	g.policy = policy.New((*entries[K, V])(g), policy.Options{
 		Weighted: s.options.Weigh != nil,
@@ -174,7 +173,7 @@ func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64) 
 
 // rewrite gives a node another entry, or another node its place, which it returns. That is a use.
 func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V]) *node[K, V] {
-	if n.write(e, g.words) {
+	if n.write(e, g.table.words) {
 		n.marks.hit()
 		if e.Expires != 0 {
 			g.table.due(g.table.shape().bucket(n.hash), n)

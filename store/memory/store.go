@@ -64,12 +64,14 @@ type Store[K comparable, V any] struct {
 	seed     maphash.Seed
 	segments []segment[K, V] // the length is a power of two
 	plain    bool            // entries are not weighed, and nobody is told of anything
-	choice   policy.Choice   // what the first segment's policy found out for all
-	counts   counts
-	room     // whose bound and what is taken of it all segments share
-
-	tokens   guard.Tokens
 	closed   atomic.Bool
+	choice   policy.Choice // what the first segment's policy found out for all
+	counts   counts
+
+	_ [64]byte // what writes change is not on a cache line that every operation reads
+
+	room     // whose bound and what is taken of it all segments share
+	tokens   guard.Tokens
 	resizing sync.Mutex // one Resize at a time; taken before any segment's mu
 	sweeper  sweeper    // has its own lock, under which no segment's mu is taken
 }
@@ -149,7 +151,7 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 	if n == nil {
 		return e, false, s.miss()
 	}
-	value, seen := n.read(g.words)
+	value, seen := n.read(g.table.words)
 	if seen.torn {
 		value, seen = g.readLocked(n)
 	}

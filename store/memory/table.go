@@ -20,7 +20,8 @@ import (
 type table[K comparable, V any] struct {
 	geometry atomic.Uint64                    // how many buckets are in use, and a version in the upper half
 	chunks   atomic.Pointer[[][]bucket[K, V]] // all of one length but for the first of a small table; see room
-	_        [48]byte                         // what every write changes is not on the cache line that readers need
+	words    words                            // of V
+	_        [32]byte                         // what every write changes is not on the cache line that readers need
 
 	// The segment's mu protects the rest.
 	count  int           // nodes
