@@ -13,7 +13,7 @@ type workload struct {
 	short   string // for charts
 	format  string // the benchmark's name, of keys and cache
 	limit   float64
-	against string // a cache; or "", the fastest that drops no Set
+	against string // a cache; or "", the fastest that drops no Set there
 }
 
 // workloads have a target each, but for those whose limit is zero.
@@ -42,11 +42,15 @@ func (l workload) of(s setting, cache string) what {
 	return what{fmt.Sprintf(l.format, s.keys, cache), s.cpus, "ns/op"}
 }
 
-// rivals returns the names of the peers that throughput is measured of. Those that drop Sets are no rivals.
-func rivals() []string {
+// onlyReads reports whether a benchmark has no Sets among what it times, which its name says.
+func onlyReads(name string) bool { return strings.HasSuffix(name, "/reads=100") }
+
+// rivals returns the peers that may be the best one of a row, which of names for each cache. A peer that drops Sets
+// is a rival where there are none to drop.
+func rivals(of func(cache string) what) []string {
 	var names []string
 	for _, f := range peers.All()[1:] {
-		if !f.ReplayOnly && !f.DropsSets {
+		if !f.ReplayOnly && (!f.DropsSets || onlyReads(of(f.Name).name)) {
 			names = append(names, f.Name)
 		}
 	}
@@ -75,11 +79,12 @@ func (r *runs) least(caches []string, of func(cache string) what) (name string, 
 
 // against returns the figure that tarn's is set against.
 func (r *runs) against(l workload, s setting) (name string, v float64, ok bool) {
-	caches := rivals()
+	of := func(cache string) what { return l.of(s, cache) }
+	caches := rivals(of)
 	if l.against != "" {
 		caches = []string{l.against}
 	}
-	return r.least(caches, func(cache string) what { return l.of(s, cache) })
+	return r.least(caches, of)
 }
 
 // verdict says how a figure stands to its limit.
@@ -89,6 +94,9 @@ func verdict(v, limit float64) string {
 	}
 	return "**missed**"
 }
+
+// notMeasured stands where a target has no figure, so that none goes unnoticed.
+const notMeasured = "not measured"
 
 // loadTargets is the part of the targets' table in which there are four settings for each.
 func loadTargets(r *runs) string {
@@ -105,21 +113,18 @@ func loadTargets(r *runs) string {
 		if l.against != "" {
 			than = l.against + "'s"
 		}
-		row, any := []string{l.title, fmt.Sprintf("≤ %.2f × %s", l.limit, than)}, false
+		row := []string{l.title, fmt.Sprintf("≤ %.2f × %s", l.limit, than)}
 		for _, s := range settingsOfLoads {
 			tarn, ok := r.median(l.of(s, "tarn"))
 			name, v, has := r.against(l, s)
 			if !ok || !has {
-				row = append(row, "–")
+				row = append(row, notMeasured)
 				continue
 			}
-			any = true
 			row = append(row, fmt.Sprintf("%.2f %s: %s to %s's %s",
 				tarn/v, verdict(tarn/v, l.limit), number(tarn), name, number(v)))
 		}
-		if any {
-			t.row(row...)
-		}
+		t.row(row...)
 	}
 	return t.String()
 }
@@ -134,7 +139,7 @@ func throughput(r *runs) string {
 			t.column(s.String())
 		}
 		for _, cache := range measured() {
-			row, any := []string{called(cache)}, false
+			row, any := []string{calledIn(l.of(settingsOfLoads[0], cache).name, cache)}, false
 			for _, s := range settingsOfLoads {
 				w := l.of(s, cache)
 				v, ok := r.median(w)
@@ -158,6 +163,14 @@ func throughput(r *runs) string {
 		}
 	}
 	return out.String()
+}
+
+// calledIn is a cache's name where a table is about one benchmark.
+func calledIn(benchmark, cache string) string {
+	if onlyReads(benchmark) && cache != "tarn" {
+		return cache
+	}
+	return called(cache)
 }
 
 // called is a cache's name in a table.

@@ -9,7 +9,7 @@ import (
 func losses(r *runs) string {
 	var t table
 	t.head("what", "tarn", "better", "by")
-	lose := func(title string, show func(float64) string, of func(cache string) (float64, bool)) {
+	lose := func(title, benchmark string, show func(float64) string, of func(cache string) (float64, bool)) {
 		tarn, ok := of("tarn")
 		if !ok {
 			return
@@ -18,7 +18,7 @@ func losses(r *runs) string {
 		least := tarn
 		for _, cache := range measured()[1:] {
 			if v, ok := of(cache); ok && v < tarn {
-				better = append(better, called(cache)+" "+show(v))
+				better = append(better, calledIn(benchmark, cache)+" "+show(v))
 				least = min(least, v)
 			}
 		}
@@ -33,15 +33,16 @@ func losses(r *runs) string {
 	}
 	for _, l := range workloads {
 		for _, s := range settingsOfLoads {
-			lose(l.title+" ("+s.String()+"), ns", number, func(cache string) (float64, bool) { return r.median(l.of(s, cache)) })
+			lose(l.title+" ("+s.String()+"), ns", l.of(s, "tarn").name, number,
+				func(cache string) (float64, bool) { return r.median(l.of(s, cache)) })
 		}
 	}
 	costs := append(append(r.heapCosts(), goroutineCosts()...), allocCosts()...)
 	for _, c := range append(costs, boundCost()) {
-		lose(c.title, c.show, func(cache string) (float64, bool) { return r.value(c, cache) })
+		lose(c.title, c.of("tarn").name, c.show, func(cache string) (float64, bool) { return r.value(c, cache) })
 	}
 	for _, n := range r.parts("Growth/", "entries") {
-		lose("a Get among "+much(n)+" entries, ns", number,
+		lose("a Get among "+much(n)+" entries, ns", growthOf(n, "tarn").name, number,
 			func(cache string) (float64, bool) { return r.median(growthOf(n, cache)) })
 	}
 	for _, c := range r.cells() {

@@ -9,8 +9,8 @@
 //	go run ./bench/cmd/report -raw FILE -o bench  write the report again from the runs that an earlier one kept
 //
 // It builds the benchmarks once and runs them in rounds. A round runs every benchmark for a short time, so that a
-// machine that is slower for a while is so for all of them. Those that take long run in every second round, or every
-// fourth. Hit ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
+// machine that is slower for a while is so for all of them. Growth, which takes long, runs in every second round. Hit
+// ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
 // of synthetic ones. With -keep the runs are kept in a file, in the format of go test -bench, which benchstat reads too.
 package main
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,8 @@ func render(r *runs, charts []chart) string {
 		out.WriteString(strings.TrimRight(body, "\n") + "\n\n")
 	}
 	out.WriteString("# Benchmarks\n\n" + intro(r))
-	section("Targets", "Quotients of medians; less is better. The best peer is the fastest that drops no Set.",
+	section("Targets", "Quotients of medians; less is better. The best peer is the fastest that drops no Set in that "+
+		"row: ristretto is one where there are only reads. A target without figures is not measured.",
 		loadTargets(r), otherTargets(r))
 	section("What tarn loses", "Every figure here of which a peer has a better one, ristretto's too, whose fast Sets "+
 		"may be dropped Sets. Differences within the spreads are listed as well.", losses(r))
@@ -40,7 +42,9 @@ func render(r *runs, charts []chart) string {
 		"says it has. 32 bytes of an entry are its key and its value, strings of ten bytes each. A collection is a call "+
 		"of runtime.GC, the median of three.", costTable(r, r.heapCosts()...))
 	section("The bound", "The most entries that a cache of 10,000 said it has, less 10,000, while "+
-		fmt.Sprint(processors)+" goroutines set new keys.", costTable(r, boundCost()))
+		fmt.Sprint(processors)+" goroutines set new keys; of all runs. tarn's are counted from outside too: every value "+
+		"from before its Set until the listener is told that it has left. That is never less than the store holds, and "+
+		"more by what is being set and told at that moment.", costTable(r, boundCost(), toldCost()))
 	section("Growth", "Nanoseconds for a Get of a key that is there, each as likely as the others; uint64 → uint64, "+
 		fmt.Sprint(processors)+" goroutines.", growth(r))
 	section("Mass expiry", fmt.Sprintf("%s entries expire at one instant while one goroutine gets entries that stay, "+
@@ -128,9 +132,36 @@ func how(r *runs) string {
 		}
 	}
 	return t.String() + "\n" + versions.String() + "\n" +
-		"Every round runs every benchmark for a short time; those that take long are in every second round, or in every " +
-		"fourth (Growth). What is shown are medians. sturdyc has string keys only. `make report` runs all of it; " +
+		"Every round runs every benchmark for a short time; Growth, which takes long, is in every second. What is shown " +
+		"are medians, but for Bound the most, and for hit ratios the mean of their runs:\n\n" + r.counts() + "\n" +
+		"sturdyc has string keys only. `make report` runs all of it; " +
 		"`go run ./bench/cmd/report -bench 'Load/keys=string/life=none/cache=(tarn|otter)/reads=75'` one row.\n"
+}
+
+// counts says how many runs the figures of each benchmark are made of. Replay is left out: its figures are means
+// already.
+func (r *runs) counts() string {
+	least, most := map[string]int{}, map[string]int{}
+	for w, all := range r.figures {
+		name, _, _ := strings.Cut(w.name, "/")
+		if name == "Replay" {
+			continue
+		}
+		if n, ok := least[name]; !ok || len(all) < n {
+			least[name] = len(all)
+		}
+		most[name] = max(most[name], len(all))
+	}
+	var t table
+	t.head("benchmark", "runs of each figure")
+	for _, name := range slices.Sorted(maps.Keys(least)) {
+		n := fmt.Sprint(most[name])
+		if least[name] < most[name] {
+			n = fmt.Sprintf("%d to %s", least[name], n)
+		}
+		t.row(name, n)
+	}
+	return t.String()
 }
 
 func code(s string) string {

@@ -14,6 +14,15 @@ BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100-2   1000   20.0 ns/op  
 BenchmarkLoad/keys=string/life=none/cache=golang-lru/reads=100-2   1000   30.0 ns/op   92.5 hit-%
 BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100-2   1000   40.0 ns/op   91.5 hit-%
 BenchmarkLoad/keys=string/life=none/cache=ristretto/reads=100-2   1000   10.0 ns/op
+BenchmarkLoad/keys=uint64/life=none/cache=tarn/reads=75-2   1000   30.0 ns/op
+BenchmarkLoad/keys=uint64/life=none/cache=otter/reads=75-2   1000   60.0 ns/op
+BenchmarkLoad/keys=uint64/life=none/cache=ristretto/reads=75-2   1000   10.0 ns/op
+BenchmarkGoroutines/on=hot/cache=tarn/reads=100-2   1000   9.0 ns/op
+BenchmarkGoroutines/on=hot/cache=otter/reads=100-2   1000   18.0 ns/op
+BenchmarkGoroutines/on=hot/cache=ristretto/reads=100-2   1000   6.0 ns/op
+BenchmarkGoroutines/on=hot/cache=tarn/reads=75-2   1000   9.0 ns/op
+BenchmarkGoroutines/on=hot/cache=otter/reads=75-2   1000   18.0 ns/op
+BenchmarkGoroutines/on=hot/cache=ristretto/reads=75-2   1000   6.0 ns/op
 BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100   1000   15.0 ns/op
 BenchmarkLoad/keys=string/life=none/cache=golang-lru/reads=100   1000   60.0 ns/op
 BenchmarkHeap/entries=1000/life=none/cache=tarn-2   1   5000000 gc-ns   80.0 heap-B/entry
@@ -21,6 +30,8 @@ BenchmarkHeap/entries=1000/life=none/cache=otter-2   1   4000000 gc-ns   100.0 h
 BenchmarkBound/cache=tarn/load=new-2   1000   3.0 above
 BenchmarkBound/cache=tarn/load=new-2   1000   40.0 above
 BenchmarkBound/cache=tarn/load=new-2   1000   -2.0 above
+BenchmarkBound/cache=tarn/load=told-2   1000   0 above   5.0 above-told
+BenchmarkBound/cache=tarn/load=told-2   1000   0 above   4.0 above-told
 BenchmarkAllocs/cache=tarn/op=hit-2   1000   0.004 mallocs/op
 BenchmarkAllocs/cache=tarn/op=insert-2   1000   1.2 mallocs/op
 BenchmarkGrowth/entries=1000/cache=tarn/reads=100-2   10   10.0 ns/op
@@ -128,11 +139,22 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 		rule  string
 		parts []string
 	}{
-		{"a target is a quotient of medians, by the best that drops no Set",
-			[]string{"100 % reads, Zipf", "1.00 **missed**: 30.0 to golang-lru's 30.0", "0.25 met: 15.0 to golang-lru's 60.0"}},
+		{"a target is a quotient of medians, and without Sets nobody drops any",
+			[]string{"100 % reads, Zipf", "3.00 **missed**: 30.0 to ristretto's 10.0", "0.25 met: 15.0 to golang-lru's 60.0",
+				"| not measured | not measured |"}},
+		{"with Sets it is by the best that drops none", []string{"| 75 % reads |", "0.50 met: 30.0 to otter's 60.0"}},
+		{"a row without figures stays", []string{"| 0 % reads", "≤ 0.90", strings.Repeat("| not measured ", 4)}},
+		{"so it is among goroutines that read", []string{"64 goroutines on one hot key, 100 %", "ristretto 6.00", "1.50 **missed**"}},
+		{"and among goroutines that set", []string{"64 goroutines on one hot key, 75 %", "otter 18.0", "0.50 met"}},
+		{"a cost without figures stays", []string{"64 goroutines each on its own keys, 75 %", "≤ the best peer's", "not measured"}},
+		{"and an allocation", []string{"allocations per overwrite", "at most 1", "not measured"}},
+		{"and a strategy's", []string{"ReadThrough hit, allocs", "not measured", "0.00, not measured"}},
 		{"a cost may be against one cache", []string{"heap per entry, 1k entries", "0.90 × otter's", "80.0 B", "0.80 met"}},
 		{"a collection too", []string{"a full collection", "5.00 ms", "otter 4.00 ms", "1.25 **missed**"}},
-		{"the bound is about the most of all runs", []string{"above MaxEntries", "at most 32", "40", "**missed**"}},
+		{"the bound is about the most of all runs", []string{"above the bound by its own count", "at most 32", "40", "**missed**"}},
+		{"and about the count from outside", []string{"counted from outside", "at most 32", "| 5 |", "met"}},
+		{"the report counts the runs", []string{"| Load | 1 to 2 |"}},
+		{"of each benchmark", []string{"| Growth | 1 |"}},
 		{"a hit allocates nothing", []string{"allocations per hit", "at most 0", "met"}},
 		{"an insert allocates once", []string{"allocations per insert", "at most 1", "1.20", "**missed**"}},
 		{"growth is from the least to the most", []string{"from 1k to 100k entries", "× 3.00", "otter × 2.50", "**missed**"}},
@@ -141,8 +163,10 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 		{"cells beside the table do not count, nor small ones of theine", []string{"every cell of the table", "1 of 2 cells",
 			"least: -2.00 (oltp at 2000, to theine)", "**missed**"}},
 		{"nor does theine in the mean", []string{"mean of the table", "34.00", "otter 34.00", "+0.00 **missed**"}},
-		{"a peer that drops Sets is a loss all the same", []string{"| 100 % reads, Zipf (string, -cpu 2), ns | 30.0 |",
+		{"a peer that drops Sets is a loss all the same", []string{"| 75 % reads (uint64, -cpu 2), ns | 30.0 |",
 			"ristretto (drops Sets) 10.0", "× 3.00"}},
+		{"where there are none, nothing is said of them", []string{"| 100 % reads, Zipf (string, -cpu 2), ns | 30.0 |",
+			" ristretto 10.0 |", "× 3.00"}},
 		{"so are hits beside the table", []string{"hits, multi1 at 500", "otter 90.00", "80.00 points"}},
 		{"the table has every cache", []string{"| **tarn** | 30.0, 92 % hits | 15.0 |"}},
 		{"a trace says where it is from", []string{"| oltp | 914145 | 186880 |", "ARC"}},
@@ -155,9 +179,27 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 	if l := line(report, "100 % reads, Zipf (string, -cpu 1)"); l != "" {
 		t.Errorf("what tarn wins is among what it loses: %s", l)
 	}
-	for _, absent := range []string{"## Throughput\n\n\n", "75 % reads", "NaN", "Inf", "%!"} {
+	for _, absent := range []string{"## Throughput\n\n\n", "### 0 % reads", "NaN", "Inf", "%!"} {
 		if strings.Contains(report, absent) {
 			t.Errorf("the report has %q", absent)
+		}
+	}
+}
+
+func TestTargetsWithoutFiguresStay(t *testing.T) {
+	report := render(parse(t, "BenchmarkReplay/trace=zipf/entries=1000/cache=tarn 1 50.0 hit-%\n"), nil)
+	for _, target := range []string{
+		"100 % reads, Zipf", "all new keys", "allocations per hit", "heap per entry, string", "a full collection, string",
+		"hit ratio, every cell", "hit ratio, mean", "by its own count", "counted from outside",
+		"a Get's cost among more and more", "mass expiry", "64 goroutines on one hot key, 100 %",
+	} {
+		if line(report, "|", target, "not measured") == "" {
+			t.Errorf("no line says that %q is not measured", target)
+		}
+	}
+	for _, absent := range []string{"**missed**", " met", "NaN", "%!"} {
+		if strings.Contains(report, absent) {
+			t.Errorf("a report without figures has %q", absent)
 		}
 	}
 }

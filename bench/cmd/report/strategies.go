@@ -85,6 +85,9 @@ func strategiesTable(r *runs) string {
 	for _, s := range steps() {
 		v, ok := r.step(s, median)
 		if !ok {
+			if s.limit != none {
+				t.row(s.title, notMeasured, "", number(s.limit)+", "+notMeasured)
+			}
 			continue
 		}
 		fastest, worse := "", v
