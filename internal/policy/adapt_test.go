@@ -96,6 +96,22 @@ func TestNoEntryIsWatchedThatEveryShadowHas(t *testing.T) {
 	}
 }
 
+func TestWhatIsGoneTakesNoRoomOfWhatIsThere(t *testing.T) {
+	o := newOwner(t, 1000, policy.Options{Choice: new(policy.Choice), Lab: true})
+	o.ratio(loop(900, 2000))
+	for i := range 400 {
+		o.remove(mix(i))
+	}
+	for i := range 100 {
+		o.get(mix(1000+i), 1)
+	}
+	for hash, on := range o.watched {
+		if on {
+			t.Fatalf("entry %d is watched, though a shadow that has lost it had room", hash)
+		}
+	}
+}
+
 func TestAnInsertDoesBoundedWork(t *testing.T) {
 	// Every entry is used so often that the hand would pass all of them, then the arm changes, entries expire in runs,
 	// and new ones come.

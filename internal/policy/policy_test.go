@@ -218,6 +218,27 @@ func TestAScanDoesNotWashOutWhatIsUsed(t *testing.T) {
 	}
 }
 
+// What is used again while it is new stays, though all that is there was used more often.
+func TestUsesInTheWindowLeadStraightToTheMainQueue(t *testing.T) {
+	o := newOwner(t, 1000, policy.Options{})
+	for i := range 8 * 1000 { // the sketch is told of every one
+		o.remove(mix(i % 1000))
+		o.get(mix(i%1000), 1)
+	}
+	for uses := range 4 {
+		key := mix(1000 + 100*uses)
+		for range 1 + uses {
+			o.get(key, 1)
+		}
+		for i := range 50 {
+			o.get(mix(1001+100*uses+i), 1)
+		}
+		if _, stays := o.at[key]; stays != (uses >= 2) {
+			t.Errorf("used %d times in the window: stays: %v", uses, stays)
+		}
+	}
+}
+
 func TestInsertAllocatesNothingAtTheLimit(t *testing.T) {
 	p := policy.New(steady{}, policy.Options{Choice: new(policy.Choice), Lab: true})
 	p.SetLimit(10_000)
