@@ -129,6 +129,49 @@ func TestThePolicyAdapts(t *testing.T) {
 	}
 }
 
+// TestTheStoreFollowsTheWorkload: what is best for a loop larger than the store finds a fifth of keys that come again soon
+// or never, of which another setting finds half.
+func TestTheStoreFollowsTheWorkload(t *testing.T) {
+	for name, n := range map[string]int{"in one part": 500, "in many parts": 4096} {
+		t.Run(name, func(t *testing.T) {
+			s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n})
+			for _, phase := range []struct {
+				name string
+				keys []uint64
+				want float64
+			}{
+				{"a loop", loop(2*n, 20*n), 0.3},
+				{"recency", soonOrNever(n, 30*n), 0.4},
+			} {
+				before := s.Stats().Hits
+				for _, key := range phase.keys {
+					if _, found := s.Value(key); !found {
+						_ = s.Put(key, struct{}{}, 0)
+					}
+				}
+				if got := float64(s.Stats().Hits-before) / float64(len(phase.keys)); got < phase.want {
+					t.Errorf("%s: %.3f, want %.3f", phase.name, got, phase.want)
+				}
+			}
+		})
+	}
+}
+
+// soonOrNever returns keys most of which come again within some times n others, or never.
+func soonOrNever(n, length int) []uint64 {
+	random := rand.New(rand.NewPCG(3, 4))
+	keys := make([]uint64, 0, length)
+	for next := uint64(1 << 32); len(keys) < length; {
+		if back := int(random.ExpFloat64() * 1.6 * float64(n)); random.IntN(10) < 7 && back < len(keys) {
+			keys = append(keys, keys[len(keys)-1-back])
+		} else {
+			next++
+			keys = append(keys, next)
+		}
+	}
+	return keys
+}
+
 // TestWeightsAreDuelledFor: under a bound by weight a scan does not wash out what is used either.
 func TestWeightsAreDuelledFor(t *testing.T) {
 	s := memory.New(memory.Options[int, int64]{

@@ -32,6 +32,7 @@ func (g *register) acknowledge(v uint64) {
 type registers struct {
 	t     *testing.T
 	store *memory.Store[uint64, stamped]
+	plain bool // nothing has a life, a lease or a hold
 	all   []register
 	stop  atomic.Bool
 	reads atomic.Uint64
@@ -47,11 +48,15 @@ func (p *registers) write(r *rand.Rand) {
 	v := g.begun.Add(2) // of which one batch takes both
 	least := g.acknowledged.Load()
 	e := tarn.Entry[stamped]{Value: stamp(key, v, 1)}
-	if r.IntN(4) == 0 {
+	if !p.plain && r.IntN(4) == 0 {
 		e.Expires = p.store.Clock().Now().Add(time.Duration(r.IntN(3_000_000)))
 	}
 	var err error
-	switch r.IntN(10) {
+	kind := r.IntN(10)
+	if p.plain && (kind == 4 || kind == 5) {
+		kind = 6
+	}
+	switch kind {
 	case 0, 1:
 		err = p.store.Delete(bg, key)
 	case 2:
@@ -108,7 +113,11 @@ func (p *registers) read(r *rand.Rand) {
 	var e tarn.Entry[stamped]
 	var found bool
 	how := "get"
-	switch r.IntN(6) {
+	kind := r.IntN(6)
+	if p.plain && kind == 2 {
+		kind = 3
+	}
+	switch kind {
 	case 0:
 		how = "hit"
 		e.Value, found = p.store.Hit(key)
@@ -203,6 +212,66 @@ func TestSoakVersions(t *testing.T) {
 					t.Error("no read found anything, so nothing was tested")
 				}
 			})
+		}
+	}
+}
+
+// TestSoakVersionsOfPlainSets: and so it is where a Set has nobody to ask and to tell.
+func TestSoakVersionsOfPlainSets(t *testing.T) {
+	for _, n := range []int{3, 300} {
+		t.Run(fmt.Sprintf("%d keys in %d", n, n/2), func(t *testing.T) {
+			p := &registers{t: t, all: make([]register, n), plain: true,
+				store: memory.New(memory.Options[uint64, stamped]{MaxEntries: max(n/2, 2)})}
+			defer p.store.Close()
+			p.run(n, soakTime(t)/10)
+			if p.found.Load() == 0 {
+				t.Error("no read found anything, so nothing was tested")
+			}
+		})
+	}
+}
+
+// TestConcurrentSetsOfAKey, whose node goes away between a Set's look and its lock, because others set, delete, evict or
+// clear it. What was set last is there, and a Set that nothing comes after is not lost.
+func TestConcurrentSetsOfAKey(t *testing.T) {
+	type long [9]uint64 // too long to be changed in place
+	const keys, bound, rounds, writers = 3, 8, 40, 3
+	s := memory.New(memory.Options[uint64, long]{MaxEntries: bound})
+	defer s.Close()
+	set := func(key, by uint64) {
+		if err := s.Put(key, long{key, 8: by}, 0); err != nil {
+			t.Errorf("put: %v", err)
+		}
+	}
+	for range rounds {
+		var all sync.WaitGroup
+		for w := range uint64(writers) {
+			all.Go(func() {
+				for i := range uint64(100) {
+					key := i / 4 % keys
+					set(key, w)
+					switch i % 20 {
+					case 3:
+						_ = s.Delete(bg, key)
+					case 7:
+						_ = s.Clear(bg)
+					case 11:
+						set(keys+i%(2*bound), w)
+					}
+					if v, found := s.Value(key); found && (v[0] != key || v[8] >= writers) {
+						t.Errorf("key %d: %v, which nobody has set", key, v)
+					}
+				}
+				for key := range uint64(keys) {
+					set(key, w)
+				}
+			})
+		}
+		all.Wait()
+		for key := range uint64(keys) {
+			if v, found := s.Value(key); !found || v[0] != key {
+				t.Errorf("key %d: %v, %v after it was set", key, v, found)
+			}
 		}
 	}
 }
