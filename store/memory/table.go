@@ -176,14 +176,8 @@ func (t *table[K, V]) findAt(hash uint32, place policy.Place) *node[K, V] {
 
 // has reports whether a node that was found is still there.
 func (t *table[K, V]) has(n *node[K, V]) bool {
-	for b := t.bucketFor(n.hash); b != nil; b = b.next.Load() {
-		for m := matches(b.tags.Load(), tagOf(n.hash)); m != 0; m &= m - 1 {
-			if slot := bits.TrailingZeros64(m) / 8; b.slots[slot].Load() == n {
-				return true
-			}
-		}
-	}
-	return false
+	b, _ := t.bucketFor(n.hash).locate(n)
+	return b != nil
 }
 
 // insert puts a node in whose key is not there, and makes room for the next.
@@ -342,15 +336,16 @@ func (t *table[K, V]) compact(head *bucket[K, V]) {
 	}
 }
 
-// locate returns where in a bucket and its chain a node is.
-func (b *bucket[K, V]) locate(n *node[K, V]) (*bucket[K, V], int) {
-	for ; ; b = b.next.Load() {
+// locate returns where in a bucket and its chain a node is, or nil.
+func (b *bucket[K, V]) locate(n *node[K, V]) (at *bucket[K, V], slot int) {
+	for ; b != nil; b = b.next.Load() {
 		for m := matches(b.tags.Load(), tagOf(n.hash)); m != 0; m &= m - 1 {
-			if slot := bits.TrailingZeros64(m) / 8; slot < bucketSlots && b.slots[slot].Load() == n {
+			if slot := bits.TrailingZeros64(m) / 8; b.slots[slot].Load() == n {
 				return b, slot
 			}
 		}
 	}
+	return nil, 0
 }
 
 // fit puts a node into the first free slot of a bucket and its chain.
