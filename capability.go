@@ -128,6 +128,31 @@ type Clocker interface {
 	Clock() ttl.Clock
 }
 
+// Watcher is a Store that others change too, and that tells of it, so that copies of its entries can be kept near.
+type Watcher[K comparable] interface {
+	// Watch tells w what is changed by others, from the first call of w.Current on and until ctx ends, when it returns the
+	// context's error. It goes on by itself where the connection is lost. What is changed through this store itself, w
+	// is not told of. Watch waits for w: its methods are quick.
+	Watch(ctx context.Context, w Watch[K]) error
+}
+
+// Watch is told by a [Watcher] what has become of the entries of a store.
+//
+// A copy that was read from the store after Current was called first is no older than the store, but for the delay
+// that Current tells, as long as none of the three says otherwise.
+type Watch[K comparable] interface {
+	// Changed says that keys were changed, or held: their copies are old, and so is what is being read.
+	Changed(keys []K)
+
+	// Lost says that anything may have changed, since messages were lost, the store was cleared or restarted, or there
+	// are too many changes to name: all copies are old. It does not say that the store can be watched again; Current does.
+	Lost()
+
+	// Current says that everything that changed before this call was told, so that copies may be used until then, by the
+	// clock of the store (see [Clocker]).
+	Current(until ttl.Time)
+}
+
 // Token names one lease or one hold. No two are alike, and the zero Token names none.
 type Token [16]byte
 

@@ -17,8 +17,8 @@
 //
 // The interfaces have one to three methods. What a store, a cache, a loader or a writer can do beyond them is an
 // optional interface, as in io/fs: [BatchStore], [Leaser], [Holder], [Adder], [Toucher], [Computer], [Clearer],
-// [Scanner], [Hitter], [Clocker], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter]. They are asked for through
-// [As], which lets a wrapper answer for what it wraps.
+// [Scanner], [Hitter], [Clocker], [Watcher], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter]. They are asked
+// for through [As], which lets a wrapper answer for what it wraps.
 package tarn
 
 import (
