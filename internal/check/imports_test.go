@@ -14,18 +14,25 @@ import (
 
 const module = "github.com/tarncache/tarn"
 
-// nested are the folders that hold modules of their own, whose dependencies are their own affair. Nothing outside
-// a module that is a leaf imports it.
+// nested are the folders that hold modules of their own, whose dependencies are their own affair. The root module
+// imports none of them, and nothing outside a leaf imports it.
 var (
-	nested = []string{"bench", "examples", "internal/proof", "tools"}
-	leaves = append([]string{"internal/check"}, nested...)
+	adapters = []string{
+		"store/breaker", "store/redisstore/goredisclient", "store/redisstore/rueidisclient", "store/redisstore/zstd",
+	}
+	modules = []string{"bench", "examples", "internal/proof", "tools"}
+	nested  = slices.Concat(adapters, modules)
+	leaves  = slices.Concat(modules, []string{"internal/check"})
 )
 
-// Packages that are made for tests import testing: storetest, which strangers use, and what several packages here
-// have in common. Only tests import the latter.
+// Packages that are made for tests import testing: storetest, which strangers use, and what the tests of several
+// packages here have in common. Only tests import the latter.
 var (
-	forTests     = []string{"store/storetest", "internal/interleave"}
-	forOurTests  = "internal/interleave"
+	forOurTests = []string{
+		"internal/fakeredis", "internal/farstore", "internal/faultproxy", "internal/interleave", "internal/pgtest",
+		"internal/redistest",
+	}
+	forTests     = append([]string{"store/storetest"}, forOurTests...)
 	errOnlyTests = "only tests, " + strings.Join(forTests, " and ") + " import it"
 )
 
@@ -40,7 +47,12 @@ var mayImport = map[string][]string{
 	"strategies":     {"ttl", ".", "internal"},
 	"observe":        {"ttl", "."},
 	"internal/check": {},
-	forOurTests:      {"ttl", ".", "internal", "store", "strategies"},
+}
+
+func init() {
+	for _, folder := range forOurTests {
+		mayImport[folder] = []string{"ttl", ".", "internal", "store", "strategies"}
+	}
 }
 
 // Beyond the standard library the root module is built of these, and tested with those.
@@ -89,13 +101,13 @@ type goFile struct {
 }
 
 func (f goFile) nested() bool {
-	return slices.ContainsFunc(nested, func(n string) bool { return within(f.dir, n) })
+	return withinOne(f.dir, nested)
 }
 
 // mayNotImport says why not, or nothing.
 func (f goFile) mayNotImport(imported string) string {
 	if imported == "testing" || strings.HasPrefix(imported, "testing/") {
-		if !f.test && !slices.ContainsFunc(forTests, func(p string) bool { return within(f.dir, p) }) {
+		if !f.test && !withinOne(f.dir, forTests) {
 			return errOnlyTests
 		}
 		return ""
@@ -126,8 +138,11 @@ func (f goFile) mayNotImportOwn(own string) string {
 			return "nothing imports " + leaf
 		}
 	}
-	if within(own, forOurTests) && !within(f.dir, forOurTests) && !f.test {
+	if withinOne(own, forOurTests) && !withinOne(f.dir, forOurTests) && !f.test {
 		return errOnlyTests
+	}
+	if withinOne(own, nested) && !f.nested() {
+		return "the root module imports no other"
 	}
 	if f.nested() || f.test && f.external {
 		return ""
@@ -168,6 +183,10 @@ func longestRule(dir string) string {
 // within reports whether path is folder or lies in it. Nothing lies in ".": it is a package, not a tree.
 func within(path, folder string) bool {
 	return path == folder || folder != "." && strings.HasPrefix(path, folder+"/")
+}
+
+func withinOne(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return within(path, folder) })
 }
 
 func TestImportRules(t *testing.T) {
@@ -212,6 +231,13 @@ func TestImportRules(t *testing.T) {
 		{"tests import it", "strategies/races_test.go", "strategies_test", tarn + "/internal/interleave/races", true},
 		{"nothing else does", "strategies/load.go", "strategies", tarn + "/internal/interleave", false},
 		{"in no module", "examples/quickstart/main.go", "main", tarn + "/internal/interleave", false},
+		{"servers are for tests", "internal/redistest/server.go", "redistest", "testing", true},
+		{"their client is the store's", "internal/redistest/client.go", "redistest", tarn + "/store/redisstore", true},
+		{"which does not know them", "store/redisstore/store.go", "redisstore", tarn + "/internal/redistest", false},
+		{"an adapter has its client", "store/redisstore/goredisclient/wrap.go", "goredisclient", "github.com/redis/go-redis/v9", true},
+		{"the benchmarks have the adapters", "bench/peers/redis.go", "peers", tarn + "/store/redisstore/goredisclient", true},
+		{"the root module has no adapter", "store/redisstore/store.go", "redisstore", tarn + "/store/redisstore/goredisclient", false},
+		{"nor have its tests", "store/redisstore/store_test.go", "redisstore_test", tarn + "/store/breaker", false},
 		{"a new folder needs a rule", "cmd/tarn/main.go", "main", tarn, false},
 	}
 	for _, tt := range tests {
