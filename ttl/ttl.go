@@ -74,3 +74,9 @@ func NewClock() Clock {
 func (c Clock) Now() Time {
 	return c.base + Time(time.Since(c.origin))
 }
+
+// Ahead returns how much c is ahead of another Clock of this process: c.Now() less what d.Now() is at that instant.
+// It never changes, so that instants of one can be told by the other.
+func (c Clock) Ahead(d Clock) time.Duration {
+	return c.base.Sub(d.base) - c.origin.Sub(d.origin)
+}

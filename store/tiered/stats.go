@@ -1,0 +1,19 @@
+package tiered
+
+import "sync/atomic"
+
+// Stats are the counts of a Store since it was made. How often copies were hit, the near store counts.
+type Stats struct {
+	Kept    uint64 // copies that were made
+	Refused uint64 // and those that were not, since the key had changed or trust was lost while they were read
+	Changed uint64 // keys that were told to have changed
+	Lost    uint64 // times that all copies were dropped, since changes were not told
+}
+
+type counts struct{ kept, refused, changed, lost atomic.Uint64 }
+
+// Stats returns the counts as they are now. They are not from one instant.
+func (s *Store[K, V]) Stats() Stats {
+	c := &s.counts
+	return Stats{Kept: c.kept.Load(), Refused: c.refused.Load(), Changed: c.changed.Load(), Lost: c.lost.Load()}
+}

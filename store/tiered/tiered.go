@@ -1,0 +1,254 @@
+// Package tiered makes one store of two: a near one in this process, and a far one that several processes share. What
+// was read from the far store is kept near and answered from there, until it expires or the far store tells that
+// somebody has changed it.
+//
+//	far := redisstore.New(client, redisstore.Config[int64, User]{Namespace: "users"})
+//	near := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
+//	store := tiered.New(near, far)
+//	defer store.Close()
+//
+// The result is a [tarn.Store] with all that the far store can do, for a strategy to be put in front of.
+//
+// # What it promises
+//
+// A read that begins after a write was acknowledged, in any process, returns that value or a later one: in the process
+// that wrote at once, in the others after a delay whose bound the far store states, which for redisstore is its
+// heartbeat and the time limit for that. The bound holds while messages are lost, while the connection is, and while
+// the far store is down: a process that cannot know whether its copies are old does not answer from them.
+//
+// # How it keeps it
+//
+// The far store tells of changes, as a [tarn.Watcher]. Copies are trusted until an instant that it tells; that instant
+// moves on as long as everything that has changed has been told. If messages were lost, all copies are dropped, and
+// none is trusted or made until the far store can vouch for them again.
+//
+// The race that is left is between a read of the far store and a change of what it reads:
+//
+//	reader                      watcher
+//	read far: old value
+//	                            told: the key has changed
+//	                            drop the copy, of which there is none
+//	keep a copy: the old value stays
+//
+// So a reader takes a lease on its key in the near store before it reads the far one, and notes how often trust was
+// lost until then. What the watcher is told voids the lease, and a reader for whom either has moved keeps no copy.
+//
+// A write goes to the far store, and drops the near copy before it returns, whatever became of it; it never sets the
+// copy, for it cannot know whether a later write has come in between. Leases and holds are the far store's.
+//
+// With the far store down, copies are answered as long as they are trusted. Everything else is its error, so that a
+// strategy asks the source.
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// Store is a near store in front of a far one. Make one with [New].
+//
+// What it can do beyond Get, Set and Delete, and leases and holds, is what the far store can do: [tarn.As] tells. The
+// methods of what the far store cannot do return [errors.ErrUnsupported].
+//
+// A hit in the near store allocates nothing, if it allocates nothing there, and does not wait.
+type Store[K comparable, V any] struct {
+	near nearParts[K, V]
+	far  farParts[K, V]
+
+	ahead time.Duration // of the far store's clock to the near one's
+	life  time.Duration // of a copy, at most; 0: as long as the far store's entry
+
+	trust  trust
+	counts counts
+	closed atomic.Bool
+	cancel context.CancelFunc // ends the goroutine that watches
+	ended  chan struct{}      // closed when it has ended; nil: there is none
+}
+
+// nearParts are what is needed of the near store, and what is used if it is there.
+type nearParts[K comparable, V any] struct {
+	tarn.Store[K, V]
+	leaser  tarn.Leaser[K, V]
+	clearer tarn.Clearer
+	batch   tarn.BatchStore[K, V] // nil: key by key
+	hitter  tarn.Hitter[K, V]     // nil: Hit says nothing
+	clock   ttl.Clock
+}
+
+// farParts are what is needed of the far store, and what is offered if it is there.
+type farParts[K comparable, V any] struct {
+	tarn.Store[K, V]
+	leaser   tarn.Leaser[K, V]
+	holder   tarn.Holder[K, V]
+	watcher  tarn.Watcher[K] // nil: Unwatched
+	batch    tarn.BatchStore[K, V]
+	adder    tarn.Adder[K, V]
+	toucher  tarn.Toucher[K, V]
+	computer tarn.Computer[K, V]
+	clearer  tarn.Clearer
+	scanner  tarn.Scanner[K, V]
+	clocker  tarn.Clocker
+	clock    ttl.Clock
+}
+
+// New returns a Store that keeps copies of far's entries in near. What is in near already is dropped, and nobody else
+// may use near from now on. Close both when the Store is closed: they are the caller's.
+//
+// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], as store/memory is, or if far is not a Leaser, a
+// [tarn.Holder] and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one, because it depends on its
+// connection, says so through its As.
+//
+// It starts a goroutine, which listens to what the far store tells until Close ends it; with Unwatched there is none.
+// Until the far store has spoken for the first time, all reads go there.
+func New[K comparable, V any](near, far tarn.Store[K, V], opts ...Option) *Store[K, V] {
+	var o options
+	for _, option := range opts {
+		if option == nil {
+			panic("tiered: New: an option is nil")
+		}
+		option(&o)
+	}
+	s := &Store[K, V]{near: partsOfNear(near), far: partsOfFar(far, o), life: o.life}
+	if s.life == ttl.Forever {
+		s.life = 0
+	}
+	s.ahead = s.far.clock.Ahead(s.near.clock)
+	s.trust.init(s.near.clearer.Clear, o.unwatched)
+	if o.unwatched {
+		s.cancel = func() {}
+		return s
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel, s.ended = cancel, make(chan struct{})
+	go s.watch(ctx)
+	return s
+}
+
+func partsOfNear[K comparable, V any](near tarn.Store[K, V]) (p nearParts[K, V]) {
+	if isNil(near) {
+		panic("tiered: New: near is nil")
+	}
+	p.Store = near
+	p.leaser = require[tarn.Leaser[K, V]]("near", near)
+	p.clearer = require[tarn.Clearer]("near", near)
+	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](near)
+	p.hitter, _ = tarn.As[tarn.Hitter[K, V]](near)
+	p.clock, _ = clockOf(near)
+	return p
+}
+
+func partsOfFar[K comparable, V any](far tarn.Store[K, V], o options) (p farParts[K, V]) {
+	if isNil(far) {
+		panic("tiered: New: far is nil")
+	}
+	p.Store = far
+	p.leaser = require[tarn.Leaser[K, V]]("far", far)
+	p.holder = require[tarn.Holder[K, V]]("far", far)
+	if !o.unwatched {
+		p.watcher = require[tarn.Watcher[K]]("far", far)
+	}
+	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](far)
+	p.adder, _ = tarn.As[tarn.Adder[K, V]](far)
+	p.toucher, _ = tarn.As[tarn.Toucher[K, V]](far)
+	p.computer, _ = tarn.As[tarn.Computer[K, V]](far)
+	p.clearer, _ = tarn.As[tarn.Clearer](far)
+	p.scanner, _ = tarn.As[tarn.Scanner[K, V]](far)
+	p.clock, p.clocker = clockOf(far)
+	return p
+}
+
+// require returns the capability T of a store that has to have it.
+func require[T any](name string, store any) T {
+	t, ok := tarn.As[T](store)
+	if !ok {
+		panic(fmt.Sprintf("tiered: New: %s offers no %v", name, reflect.TypeFor[T]()))
+	}
+	return t
+}
+
+// clockOf returns the clock of a store, or one that stands in for it.
+func clockOf(store any) (ttl.Clock, tarn.Clocker) {
+	if c, ok := tarn.As[tarn.Clocker](store); ok {
+		return c.Clock(), c
+	}
+	return ttl.NewClock(), nil
+}
+
+func isNil(x any) bool {
+	if x == nil {
+		return true
+	}
+	v := reflect.ValueOf(x)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// Close ends the Store's goroutine and waits for it. From then on every operation returns [tarn.ErrClosed]; the near
+// and the far store stay as they are, for who made them to close. Close returns nil, and may be called again.
+func (s *Store[K, V]) Close() error {
+	s.closed.Store(true)
+	s.cancel()
+	if s.ended != nil {
+		<-s.ended
+	}
+	s.trust.end()
+	return nil
+}
+
+// Clock returns the far store's clock, by which the deadlines of entries go.
+func (s *Store[K, V]) Clock() ttl.Clock { return s.far.clock }
+
+// As offers what the Store can do with these two stores.
+func (s *Store[K, V]) As(target any) bool {
+	switch t := target.(type) {
+	case *tarn.BatchStore[K, V]:
+		return offer(t, tarn.BatchStore[K, V](s), s.far.batch != nil)
+	case *tarn.Adder[K, V]:
+		return offer(t, tarn.Adder[K, V](s), s.far.adder != nil)
+	case *tarn.Toucher[K, V]:
+		return offer(t, tarn.Toucher[K, V](s), s.far.toucher != nil)
+	case *tarn.Computer[K, V]:
+		return offer(t, tarn.Computer[K, V](s), s.far.computer != nil)
+	case *tarn.Clearer:
+		return offer(t, tarn.Clearer(s), s.far.clearer != nil)
+	case *tarn.Scanner[K, V]:
+		return offer(t, tarn.Scanner[K, V](s), s.far.scanner != nil)
+	case *tarn.Clocker:
+		return offer(t, tarn.Clocker(s), s.far.clocker != nil)
+	case *tarn.Hitter[K, V]:
+		return offer(t, tarn.Hitter[K, V](s), s.near.hitter != nil)
+	}
+	v := reflect.ValueOf(target).Elem()
+	if !reflect.TypeOf(s).Implements(v.Type()) {
+		return false
+	}
+	v.Set(reflect.ValueOf(s))
+	return true
+}
+
+func offer[T any](target *T, t T, offered bool) bool {
+	if offered {
+		*target = t
+	}
+	return offered
+}
+
+var (
+	_ tarn.Store[string, int]      = (*Store[string, int])(nil)
+	_ tarn.BatchStore[string, int] = (*Store[string, int])(nil)
+	_ tarn.Adder[string, int]      = (*Store[string, int])(nil)
+	_ tarn.Toucher[string, int]    = (*Store[string, int])(nil)
+	_ tarn.Computer[string, int]   = (*Store[string, int])(nil)
+	_ tarn.Clearer                 = (*Store[string, int])(nil)
+	_ tarn.Scanner[string, int]    = (*Store[string, int])(nil)
+	_ tarn.Hitter[string, int]     = (*Store[string, int])(nil)
+	_ tarn.Clocker                 = (*Store[string, int])(nil)
+	_ tarn.Leaser[string, int]     = (*Store[string, int])(nil)
+	_ tarn.Holder[string, int]     = (*Store[string, int])(nil)
+	_ tarn.Wrapper                 = (*Store[string, int])(nil)
+)
