@@ -22,6 +22,7 @@ type Server struct {
 	binary string
 	dir    string
 	port   int
+	mode   []string // what comes after the configuration's name in the command line
 	lines  []string // of its configuration, but for the port and the folder
 	admin  *Client
 	tls    *secured // nil: no TLS
@@ -79,6 +80,8 @@ func newServer(t testing.TB, options ...Option) *Server {
 		"enable-debug-command yes",
 		"repl-diskless-sync-delay 0",
 		"repl-ping-replica-period 1",
+		"masteruser " + adminName,
+		"masterauth " + adminPassword,
 		"user " + adminName + " on >" + adminPassword + " ~* &* +@all",
 	}}
 	for _, o := range options {
@@ -93,10 +96,7 @@ func (s *Server) launch() {
 	s.t.Helper()
 	var err error
 	for range 5 {
-		s.port = freePort(s.t)
-		if s.tls != nil {
-			s.tls.port = freePort(s.t)
-		}
+		s.findPorts()
 		if err = s.begin(); err == nil {
 			return
 		}
@@ -104,8 +104,16 @@ func (s *Server) launch() {
 	s.t.Fatal(err)
 }
 
+func (s *Server) findPorts() {
+	s.t.Helper()
+	s.port = freePort(s.t)
+	if s.tls != nil {
+		s.tls.port = freePort(s.t)
+	}
+}
+
 // begin starts the process and waits until it answers.
-func (s *Server) begin(extra ...string) error {
+func (s *Server) begin() error {
 	lines := append([]string{"port " + strconv.Itoa(s.port), "dir " + strconv.Quote(s.dir)}, s.lines...)
 	if s.tls != nil {
 		lines = append(lines, s.tls.lines()...)
@@ -114,7 +122,7 @@ func (s *Server) begin(extra ...string) error {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("redistest: %w", err)
 	}
-	run, err := start(s.log(), s.binary, append([]string{file}, extra...)...)
+	run, err := start(s.log(), s.binary, append([]string{file}, s.mode...)...)
 	if err != nil {
 		return fmt.Errorf("redistest: starting redis-server: %w", err)
 	}
@@ -206,6 +214,32 @@ func (s *Server) Restart() {
 	s.Kill()
 	if err := s.begin(); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// look sends a command to a server that may be gone or about to go.
+func (s *Server) look(command ...string) redisstore.Reply {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	reply, err := s.admin.Call(ctx, command...)
+	if err != nil {
+		return redisstore.Reply{}
+	}
+	return reply
+}
+
+// says reports whether the server's INFO has the line.
+func (s *Server) says(line string) bool {
+	return strings.Contains(s.look("INFO").Text, "\r\n"+line+"\r\n")
+}
+
+// eventually fails the test if what is not so within 30 seconds.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("redistest: not within 30 seconds: %s", what)
+		}
 	}
 }
 

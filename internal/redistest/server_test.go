@@ -155,6 +155,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestContextEndsCall(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := s.Client()
 	over, cancel := context.WithCancel(t.Context())
