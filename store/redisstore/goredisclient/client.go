@@ -1,0 +1,103 @@
+package goredisclient
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tarncache/tarn/store/redisstore"
+)
+
+// Client is a [redisstore.Client] and a [redisstore.Subscriber] on a go-redis client. [Wrap] makes one.
+type Client struct {
+	client  redis.UniversalClient
+	sharded bool
+}
+
+var _ interface {
+	redisstore.Client
+	redisstore.Subscriber
+} = (*Client)(nil)
+
+// Wrap returns a Client that speaks through client, which is a *redis.Client (of one server, or of the master that
+// Sentinel names) or a *redis.ClusterClient; both are what redis.NewUniversalClient gives. Several Stores may share
+// a Client. It has nothing to close; the client stays the application's, which closes it when no Store is in use.
+//
+// A deadline or the end of a context that comes after the command was sent is only obeyed if the client's
+// ContextTimeoutEnabled is set, which is advised: else it is ReadTimeout that bounds the wait.
+//
+// Wrap panics if client is a redis.Ring, which moves keys to other servers when one is away, and if it reads from
+// replicas (ReadOnly, RouteByLatency, RouteRandomly), which would bring back what has been overwritten. What it cannot
+// see must not be either: a failover client with ReplicaOnly, or an address that leads to a replica.
+func Wrap(client redis.UniversalClient) *Client {
+	switch c := client.(type) {
+	case *redis.Client:
+		if c != nil {
+			return &Client{client: c}
+		}
+	case *redis.ClusterClient:
+		if c != nil {
+			return &Client{client: c, sharded: mastersOnly(c)}
+		}
+	case *redis.Ring:
+		panic("goredisclient: Wrap: a redis.Ring moves keys to other servers when one is away, where old values stay behind")
+	case nil:
+	default:
+		panic(fmt.Sprintf("goredisclient: Wrap: a %T is neither a *redis.Client nor a *redis.ClusterClient", client))
+	}
+	panic("goredisclient: Wrap: client is nil")
+}
+
+// mastersOnly panics if the client reads from replicas, and returns true.
+func mastersOnly(client *redis.ClusterClient) bool {
+	if o := client.Options(); o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
+		panic("goredisclient: Wrap: a client with ReadOnly, RouteByLatency or RouteRandomly reads from replicas, " +
+			"which answer with what has been overwritten")
+	}
+	return true
+}
+
+// Sharded implements [redisstore.Client].
+func (c *Client) Sharded() bool { return c.sharded }
+
+// Do implements [redisstore.Client].
+func (c *Client) Do(ctx context.Context, commands []redisstore.Command, replies []redisstore.Reply) {
+	if err := ctx.Err(); err != nil {
+		for i := range replies {
+			replies[i] = redisstore.Reply{Kind: redisstore.Failed, Err: err}
+		}
+		return
+	}
+	if len(commands) == 1 {
+		r := newRequest(ctx, &commands[0], nil)
+		_ = c.client.Process(ctx, r.cmd()) // the error is the command's too
+		replies[0] = r.reply()
+		return
+	}
+	c.pipeline(ctx, commands, replies)
+}
+
+func (c *Client) pipeline(ctx context.Context, commands []redisstore.Command, replies []redisstore.Reply) {
+	words := 0
+	for i := range commands {
+		words += length(&commands[i])
+	}
+	var (
+		args     = make([]any, 0, words) // of all commands
+		requests = make([]request, len(commands))
+		cmds     = make([]redis.Cmder, len(commands))
+	)
+	for i := range commands {
+		start := len(args)
+		requests[i] = newRequest(ctx, &commands[i], args[start:start:cap(args)])
+		args = args[:start+length(&commands[i])]
+		cmds[i] = requests[i].cmd()
+	}
+	p := c.client.Pipeline()
+	_ = p.BatchProcess(ctx, cmds...) // only queues them
+	_, _ = p.Exec(ctx)               // its error is that of the first command that failed
+	for i := range requests {
+		replies[i] = requests[i].reply()
+	}
+}
