@@ -51,6 +51,7 @@ const (
 	EventRetried                           // a pending write failed and will be tried again
 	EventDeadLettered                      // a pending write was given up and handed to the dead-letter handler
 	EventPanicked                          // a function of the application panicked where no caller could see it
+	EventUndecodable                       // a shared store held something that is no value of its key; it was removed, and is a miss
 )
 
 var eventNames = [...]string{
@@ -59,7 +60,7 @@ var eventNames = [...]string{
 	EventStoreFailed: "store failed", EventWritten: "written", EventWriteFailed: "write failed",
 	EventMaybeStale: "maybe stale", EventEvicted: "evicted", EventExpired: "expired", EventFlushed: "flushed",
 	EventCoalesced: "coalesced", EventRetried: "retried", EventDeadLettered: "dead-lettered",
-	EventPanicked: "panicked",
+	EventPanicked: "panicked", EventUndecodable: "undecodable",
 }
 
 // String returns the kind in words.
