@@ -13,8 +13,8 @@ import (
 // A value that is moved to another key, namespace or codec, or changed in any bit, is undecodable.
 //
 // It hides neither keys nor lengths nor when something is read. It does not tell an older value of the same key that
-// somebody put back from the one that stood there, and does not cover that a value is absent: who can write to Redis
-// can delete, and can say that the source has no such key.
+// somebody put back from the one that stood there, and covers neither how long it lives nor that a value is absent: who
+// can write to Redis can delete, and can say that the source has no such key.
 type Encryption struct {
 	secrets []Secret // the newest first; few, so that looking through them is quick
 }
