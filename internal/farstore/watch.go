@@ -149,8 +149,10 @@ func (s *session[K, V]) run(ctx context.Context) error {
 		case m := <-s.conn.arrived:
 			err = s.arrived(ctx, m)
 		case <-heartbeat.C:
-			s.beat(ctx)
 			if s.missing != 0 {
+				continue // patience runs
+			}
+			if s.beat(ctx); s.missing != 0 {
 				patience.Reset(Timeout)
 			}
 		case <-patience.C:
@@ -199,9 +201,6 @@ func (s *session[K, V]) arrived(ctx context.Context, m message[K]) error {
 // beat asks what the store has sent. If all of that was told, copies are good for as long as the next beat may take. If
 // not, it may be on its way.
 func (s *session[K, V]) beat(ctx context.Context) {
-	if s.missing != 0 {
-		return // patience has not run out
-	}
 	asked := s.view.Clock().Now()
 	seq, err := s.view.far.last(ctx)
 	switch {

@@ -1,0 +1,387 @@
+package tiered_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/interleave"
+	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/store/tiered"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// scene is a race between what goes on in a process that has copies, the one that is watched here, and writers.
+type scene struct {
+	name, rule string
+
+	readers int  // in the process
+	reads   int  // of each
+	own     bool // the writer is in the process too
+	write   func(w *world, ctx context.Context, s tarn.Store[int, int])
+	warm    bool // the far store begins with the value
+	near    bool // and the near one with a copy
+	lost    bool // the connection is lost once, and made again
+	sample  int  // run so many random orders, for there are too many; zero: all
+}
+
+var scenes = []scene{
+	{
+		name: "a copy and an invalidation", rule: "a copy is kept only if the near lease from before the far read stands",
+		readers: 1, reads: 2, write: (*world).invalidate, warm: true,
+	}, {
+		name: "a copy that is there and an invalidation", rule: "what is told to have changed is dropped",
+		readers: 1, reads: 2, write: (*world).invalidate, warm: true, near: true,
+	}, {
+		name: "a load and an invalidation", rule: "what was loaded is kept only if the near lease from before the far fill stands",
+		readers: 1, reads: 2, write: (*world).invalidate,
+	}, {
+		name: "a copy and a write", rule: "holds are told",
+		readers: 1, reads: 2, write: (*world).hold, warm: true, near: true,
+	}, {
+		name: "two readers and an invalidation", rule: "readers who meet keep what one of them read",
+		readers: 2, reads: 1, write: (*world).invalidate, warm: true, sample: 5000,
+	}, {
+		name: "an own write", rule: "a writer drops the copy of its own process before it acknowledges",
+		readers: 1, reads: 2, own: true, write: (*world).invalidate, warm: true,
+	}, {
+		name: "an own write under a hold", rule: "a settle drops the copy of its own process before it acknowledges",
+		readers: 1, reads: 2, own: true, write: (*world).hold, warm: true,
+	}, {
+		name: "an own set", rule: "a set drops the copy",
+		readers: 1, reads: 2, own: true, write: (*world).set, warm: true, near: true,
+	}, {
+		name: "the connection is lost", rule: "no copy is kept of what was read before trust was lost, or without trust",
+		readers: 1, reads: 1, write: (*world).invalidate, warm: true, lost: true,
+	}, {
+		name: "the connection is lost, and there is a copy", rule: "copies are dropped when trust is lost",
+		readers: 1, reads: 2, write: (*world).invalidate, warm: true, near: true, lost: true,
+	}, {
+		name: "the connection is lost during a load", rule: "a fill keeps no copy if trust was lost meanwhile",
+		readers: 1, reads: 1, write: (*world).invalidate, lost: true,
+	},
+}
+
+func TestInterleavings(t *testing.T) {
+	for _, s := range scenes {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			var report interleave.Report
+			synctest.Test(t, func(*testing.T) {
+				options := interleave.Options{Wait: synctest.Wait, MaxRuns: 100_000, Sample: s.sample, Seed: 1}
+				report = interleave.Explore(options, func(r *interleave.Run) { newWorld(r, s) })
+			})
+			t.Logf("%d orders, and %d cut short for being equivalent to another", report.Runs, report.Redundant)
+			if f := report.Failure; f != nil {
+				steps := ""
+				for _, step := range f.Steps {
+					steps += "\n    " + step
+				}
+				t.Errorf("%s: %v%s", s.rule, f.Err, steps)
+			} else if !report.Exhausted && s.sample == 0 {
+				t.Error("not every order was run")
+			}
+		})
+	}
+}
+
+// What actors share.
+type shared uint8
+
+const (
+	inNear shared = iota
+	inFar
+	inSource
+	isAcked // and what the process was told
+	isTrusted
+	onBus
+)
+
+// world is what the actors of one run share.
+type world struct {
+	*interleave.Run
+	scene
+	source int // a version
+	acks   []ack
+	told   int // how many messages the process was told, or made up for by dropping everything
+	sent   int
+	away   bool // the process knows that it is not told
+	bus    chan struct{}
+	far    *memory.Store[int, int]
+	store  *tiered.Store[int, int]
+	watch  tarn.Watch[int]
+	begun  bool // the scene is set
+}
+
+// ack is a version that was acknowledged when so many messages had been sent.
+type ack struct{ version, sent int }
+
+func newWorld(r *interleave.Run, s scene) {
+	w := &world{Run: r, scene: s, bus: make(chan struct{}, 10)}
+	w.far = memory.New(memory.Options[int, int]{MaxEntries: 10})
+	near := memory.New(memory.Options[int, int]{MaxEntries: 10})
+	w.store = tiered.New(steppingNear{near, w}, steppingFar{w.far, w, true})
+	r.End(func() {
+		w.store.Close()
+		near.Close()
+		w.far.Close()
+	})
+	synctest.Wait() // the store watches
+	ctx := context.Background()
+	w.watch.Current(ttl.End)
+	if s.warm {
+		w.far.Set(ctx, 0, tarn.Entry[int]{})
+	}
+	if s.near {
+		leases := make([]tarn.Lease[int], 1)
+		near.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour}, leases)
+		near.Fill(ctx, []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true}})
+	}
+	w.begun = true
+	for i := range s.readers {
+		r.Go(fmt.Sprint("reader ", i), func(ctx context.Context) {
+			for range s.reads {
+				w.Step(ctx, "get")
+				w.read(ctx)
+			}
+		})
+	}
+	r.Go("writer", func(ctx context.Context) {
+		defer close(w.bus)
+		if s.own {
+			s.write(w, ctx, w.store)
+		} else {
+			s.write(w, ctx, steppingFar{w.far, w, false})
+		}
+	})
+	r.Go("watcher", func(ctx context.Context) {
+		if s.lost {
+			w.loseConnection(ctx)
+		}
+		for range w.bus {
+			w.Step(ctx, "told")
+			w.Touch(onBus)
+			w.watch.Changed([]int{0})
+			w.told++
+			w.Touch(isAcked)
+		}
+	})
+	r.Check(func() { w.read(context.Background()) })
+}
+
+// loseConnection says that messages are lost, until they are not any more.
+func (w *world) loseConnection(ctx context.Context) {
+	w.Step(ctx, "lost")
+	w.Touch(isTrusted)
+	w.watch.Lost()
+	w.away = true
+	w.Touch(isAcked)
+	w.Step(ctx, "there again")
+	w.Touch(isAcked)
+	w.Touch(isTrusted)
+	w.Touch(onBus)
+	for len(w.bus) > 0 {
+		<-w.bus
+	}
+	w.told, w.away = w.sent, false
+	w.watch.Current(ttl.End)
+}
+
+// read reads the key as a strategy does, and checks what it gets against what was acknowledged and told before.
+func (w *world) read(ctx context.Context) {
+	floor := 0
+	w.Look(isAcked)
+	for _, a := range w.acks {
+		if w.own || w.away || a.sent <= w.told {
+			floor = max(floor, a.version)
+		}
+	}
+	version := w.get(ctx)
+	w.Note(fmt.Sprint("returns version ", version))
+	if version < floor {
+		w.Failf("a read returned to the past: version %d after %d was acknowledged and told", version, floor)
+	}
+}
+
+func (w *world) get(ctx context.Context) int {
+	w.Look(isTrusted)
+	w.Look(inNear)
+	e, found, err := w.store.Get(ctx, 0)
+	if found && err == nil {
+		return e.Value
+	}
+	leases := make([]tarn.Lease[int], 1)
+	w.Look(isTrusted)
+	if err := w.store.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour, Refresh: true}, leases); err != nil {
+		w.Failf("lease: %w", err)
+	}
+	w.Step(ctx, "load")
+	w.Look(inSource)
+	w.Look(isTrusted)
+	version := w.source
+	if leases[0].State == tarn.Granted {
+		fills := []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true, Entry: tarn.Entry[int]{Value: version}}}
+		if err := w.store.Fill(ctx, fills); err != nil {
+			w.Failf("fill: %w", err)
+		}
+	}
+	return version
+}
+
+// commit writes the source.
+func (w *world) commit(ctx context.Context) {
+	w.Step(ctx, "commit")
+	w.Touch(inSource)
+	w.source++
+}
+
+// acknowledge says that the write has returned.
+func (w *world) acknowledge() {
+	w.Touch(isAcked)
+	w.acks = append(w.acks, ack{w.source, w.sent})
+	w.Note(fmt.Sprint("acknowledges version ", w.source))
+}
+
+func (w *world) invalidate(ctx context.Context, s tarn.Store[int, int]) {
+	w.commit(ctx)
+	s.Delete(ctx, 0)
+	w.acknowledge()
+}
+
+func (w *world) set(ctx context.Context, s tarn.Store[int, int]) {
+	w.commit(ctx)
+	s.Set(ctx, 0, tarn.Entry[int]{Value: w.source})
+	w.acknowledge()
+}
+
+func (w *world) hold(ctx context.Context, s tarn.Store[int, int]) {
+	holder, _ := tarn.HolderOf(s)
+	tokens := make([]tarn.Token, 1)
+	holder.Hold(ctx, []int{0}, time.Hour, tokens)
+	w.commit(ctx)
+	settlement := tarn.Settlement[int, int]{Token: tokens[0], Store: true, Entry: tarn.Entry[int]{Value: w.source}}
+	holder.Settle(ctx, []tarn.Settlement[int, int]{settlement})
+	w.acknowledge()
+}
+
+// steppingNear is a near store whose operations are steps.
+type steppingNear struct {
+	*memory.Store[int, int]
+	w *world
+}
+
+func (n steppingNear) Lease(ctx context.Context, keys []int, terms tarn.LeaseTerms, into []tarn.Lease[int]) error {
+	n.w.Step(ctx, "near lease")
+	n.w.Touch(inNear)
+	return n.Store.Lease(ctx, keys, terms, into)
+}
+
+func (n steppingNear) Fill(ctx context.Context, fills []tarn.Fill[int, int]) error {
+	n.w.Step(ctx, "near fill")
+	n.w.Touch(inNear)
+	n.w.Look(isTrusted)
+	return n.Store.Fill(ctx, fills)
+}
+
+func (n steppingNear) Delete(ctx context.Context, key int) error {
+	n.w.Step(ctx, "near drop")
+	n.w.Touch(inNear)
+	return n.Store.Delete(ctx, key)
+}
+
+// Clear ends with a step too: to clear a large store takes time.
+func (n steppingNear) Clear(ctx context.Context) error {
+	if !n.w.begun {
+		return n.Store.Clear(ctx)
+	}
+	n.w.Step(ctx, "near clear")
+	n.w.Touch(inNear)
+	n.w.Touch(isTrusted)
+	err := n.Store.Clear(ctx)
+	n.w.Step(ctx, "near cleared")
+	n.w.Touch(isTrusted)
+	n.w.Touch(isAcked)
+	return err
+}
+
+// steppingFar is the far store as a process sees it, whose operations are steps.
+type steppingFar struct {
+	*memory.Store[int, int]
+	w   *world
+	own bool // the process is the one that has copies, which is not told of its own changes
+}
+
+func (f steppingFar) Watch(ctx context.Context, watch tarn.Watch[int]) error {
+	f.w.watch = watch
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// changes begins a step that changes the key, and of which others are told.
+func (f steppingFar) changes(ctx context.Context, op string) {
+	f.w.Step(ctx, "far "+op)
+	f.w.Touch(inFar)
+	f.w.Look(isTrusted)
+	f.tell()
+}
+
+func (f steppingFar) tell() {
+	if !f.own {
+		f.w.Touch(onBus)
+		f.w.sent++
+		f.w.bus <- struct{}{}
+	}
+}
+
+func (f steppingFar) Get(ctx context.Context, key int) (tarn.Entry[int], bool, error) {
+	f.w.Step(ctx, "far get")
+	f.w.Look(inFar)
+	f.w.Look(isTrusted) // which is asked about next
+	return f.Store.Get(ctx, key)
+}
+
+func (f steppingFar) Set(ctx context.Context, key int, e tarn.Entry[int]) error {
+	f.changes(ctx, "set")
+	return f.Store.Set(ctx, key, e)
+}
+
+func (f steppingFar) Delete(ctx context.Context, key int) error {
+	f.changes(ctx, "delete")
+	return f.Store.Delete(ctx, key)
+}
+
+func (f steppingFar) Hold(ctx context.Context, keys []int, life time.Duration, tokens []tarn.Token) error {
+	f.changes(ctx, "hold")
+	return f.Store.Hold(ctx, keys, life, tokens)
+}
+
+func (f steppingFar) Settle(ctx context.Context, settlements []tarn.Settlement[int, int]) error {
+	f.changes(ctx, "settle")
+	return f.Store.Settle(ctx, settlements)
+}
+
+func (f steppingFar) Lease(ctx context.Context, keys []int, terms tarn.LeaseTerms, into []tarn.Lease[int]) error {
+	f.w.Step(ctx, "far lease")
+	f.w.Touch(inFar)
+	f.w.Look(isTrusted)
+	return f.Store.Lease(ctx, keys, terms, into)
+}
+
+func (f steppingFar) Fill(ctx context.Context, fills []tarn.Fill[int, int]) error {
+	f.w.Step(ctx, "far fill")
+	f.w.Touch(inFar)
+	f.w.Look(isTrusted)
+	there := slices.ContainsFunc(fills, func(x tarn.Fill[int, int]) bool {
+		_, found, _ := f.Store.Get(ctx, x.Key)
+		return found
+	})
+	err := f.Store.Fill(ctx, fills)
+	if there {
+		f.tell()
+	}
+	return err
+}
