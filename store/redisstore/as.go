@@ -1,0 +1,29 @@
+package redisstore
+
+import (
+	"reflect"
+
+	"github.com/tarncache/tarn"
+)
+
+// As offers what the Store implements, but for what its Client or its Config leave out: a [tarn.Watcher] needs a
+// [Subscriber], and that changes are published; a [tarn.Scanner] needs a [KeyScanner], and keys that can be told by
+// their bytes.
+func (s *Store[K, V]) As(target any) bool {
+	switch target.(type) {
+	case *tarn.Watcher[K]:
+		if _, ok := s.client.(Subscriber); !ok || !s.published {
+			return false
+		}
+	case *tarn.Scanner[K, V]:
+		if _, ok := s.client.(KeyScanner); !ok || !s.names.parses() {
+			return false
+		}
+	}
+	into := reflect.ValueOf(target).Elem()
+	if !reflect.TypeOf(s).Implements(into.Type()) {
+		return false
+	}
+	into.Set(reflect.ValueOf(s))
+	return true
+}
