@@ -17,8 +17,8 @@ import (
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
-// single is what has to hold of any server, on one.
-func single(t *testing.T, dial Dial) {
+// Single is what has to hold of any server, on one.
+func Single(t *testing.T, dial Dial) {
 	s := redistest.Start(t)
 	c := must(t, dial, to(s))
 	if c.Sharded() {
@@ -91,7 +91,20 @@ func same(a, b redisstore.Reply) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func short(r redisstore.Reply) string { return fmt.Sprintf("got %.200v", r) }
+// short describes a reply in a line.
+func short(r redisstore.Reply) string {
+	switch r.Kind {
+	case redisstore.Nil:
+		return "got nil"
+	case redisstore.Text:
+		return fmt.Sprintf("got %.100q", r.Text)
+	case redisstore.Int:
+		return fmt.Sprintf("got %d", r.Int)
+	case redisstore.Failed:
+		return fmt.Sprintf("got an error: %v", r.Err)
+	}
+	return fmt.Sprintf("got %d items: %.200v", len(r.Items), r.Items)
+}
 
 // codes checks that the text of an error begins with its code, and that an error is that of its own command.
 func codes(t *testing.T, c Client) {

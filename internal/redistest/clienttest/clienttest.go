@@ -1,5 +1,6 @@
 // Package clienttest is what every client has to pass through which a Redis store speaks: answers, errors, contexts,
-// pipelines and subscriptions. It runs on real servers.
+// pipelines and subscriptions, on one server, with sentinels, on a cluster, by TLS, and as a user with few rights. It
+// runs on real servers.
 package clienttest
 
 import (
@@ -32,17 +33,19 @@ type To struct {
 	TLS                *tls.Config
 }
 
-// Run runs all of it, what speaks to one kind of servers beside what speaks to another.
-func Run(t *testing.T, dial Dial) {
-	for _, part := range []struct {
-		name string
-		run  func(*testing.T, Dial)
-	}{
-		{"single", single},
+// Run runs all of it, what speaks to one kind of servers beside what speaks to another. User is the minimal user of
+// the adapter's documentation.
+func Run(t *testing.T, dial Dial, user string) {
+	for name, part := range map[string]func(*testing.T){
+		"Single":   func(t *testing.T) { Single(t, dial) },
+		"Sentinel": func(t *testing.T) { Sentinel(t, dial) },
+		"Cluster":  func(t *testing.T) { Cluster(t, dial) },
+		"TLS":      func(t *testing.T) { TLS(t, dial) },
+		"ACL":      func(t *testing.T) { ACL(t, dial, user) },
 	} {
-		t.Run(part.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			part.run(t, dial)
+			part(t)
 		})
 	}
 }

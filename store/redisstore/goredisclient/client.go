@@ -3,6 +3,7 @@ package goredisclient
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -13,6 +14,7 @@ import (
 type Client struct {
 	client  redis.UniversalClient
 	sharded bool
+	silence time.Duration
 }
 
 var _ interface {
@@ -24,8 +26,11 @@ var _ interface {
 // Sentinel names) or a *redis.ClusterClient; both are what redis.NewUniversalClient gives. Several Stores may share
 // a Client. It has nothing to close; the client stays the application's, which closes it when no Store is in use.
 //
-// A deadline or the end of a context that comes after the command was sent is only obeyed if the client's
-// ContextTimeoutEnabled is set, which is advised: else it is ReadTimeout that bounds the wait.
+// What go-redis makes of a context and of a server that is away is as the client's options say. With their defaults a
+// deadline that ends while a command waits is not obeyed but ReadTimeout, and a command to a server that refuses
+// connections fails after a second or two, because it is repeated: for a cache, whose source waits to be asked, set
+// ContextTimeoutEnabled, DialerRetries to 1, and MaxRetries to 1 or (for none) -1. That a context is cancelled is noticed
+// before a command is sent, not while it waits.
 //
 // Wrap panics if client is a redis.Ring, which moves keys to other servers when one is away, and if it reads from
 // replicas (ReadOnly, RouteByLatency, RouteRandomly), which would bring back what has been overwritten. What it cannot
@@ -34,11 +39,11 @@ func Wrap(client redis.UniversalClient) *Client {
 	switch c := client.(type) {
 	case *redis.Client:
 		if c != nil {
-			return &Client{client: c}
+			return &Client{client: c, silence: silence}
 		}
 	case *redis.ClusterClient:
 		if c != nil {
-			return &Client{client: c, sharded: mastersOnly(c)}
+			return &Client{client: c, sharded: mastersOnly(c), silence: silence}
 		}
 	case *redis.Ring:
 		panic("goredisclient: Wrap: a redis.Ring moves keys to other servers when one is away, where old values stay behind")
@@ -69,13 +74,15 @@ func (c *Client) Do(ctx context.Context, commands []redisstore.Command, replies 
 		}
 		return
 	}
-	if len(commands) == 1 {
-		r := newRequest(ctx, &commands[0], nil)
-		_ = c.client.Process(ctx, r.cmd()) // the error is the command's too
-		replies[0] = r.reply()
-		return
+	switch len(commands) {
+	case 0:
+	case 1:
+		cmd := newCmd(ctx, &commands[0], nil)
+		_ = c.client.Process(ctx, cmd) // the command has the error too
+		replies[0] = answer(cmd)
+	default:
+		c.pipeline(ctx, commands, replies)
 	}
-	c.pipeline(ctx, commands, replies)
 }
 
 func (c *Client) pipeline(ctx context.Context, commands []redisstore.Command, replies []redisstore.Reply) {
@@ -83,21 +90,17 @@ func (c *Client) pipeline(ctx context.Context, commands []redisstore.Command, re
 	for i := range commands {
 		words += length(&commands[i])
 	}
-	var (
-		args     = make([]any, 0, words) // of all commands
-		requests = make([]request, len(commands))
-		cmds     = make([]redis.Cmder, len(commands))
-	)
+	args := make([]any, words) // of all commands
+	cmds := make([]redis.Cmder, len(commands))
 	for i := range commands {
-		start := len(args)
-		requests[i] = newRequest(ctx, &commands[i], args[start:start:cap(args)])
-		args = args[:start+length(&commands[i])]
-		cmds[i] = requests[i].cmd()
+		n := length(&commands[i])
+		cmds[i] = newCmd(ctx, &commands[i], args[:0:n])
+		args = args[n:]
 	}
 	p := c.client.Pipeline()
 	_ = p.BatchProcess(ctx, cmds...) // only queues them
 	_, _ = p.Exec(ctx)               // its error is that of the first command that failed
-	for i := range requests {
-		replies[i] = requests[i].reply()
+	for i := range cmds {
+		replies[i] = answer(cmds[i])
 	}
 }

@@ -11,48 +11,41 @@ import (
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
-// request is a command in go-redis's form. What is known to answer with a string or a number is read as that, which
-// spares the allocation of an interface value.
-type request struct {
-	text *redis.StringCmd
-	num  *redis.IntCmd
-	any  *redis.Cmd
-}
-
-func length(c *redisstore.Command) int { return len(c.Words) + len(c.Keys) + len(c.Args) }
-
-// newRequest appends the command's words to args, which has room for them, or is nil.
-func newRequest(ctx context.Context, c *redisstore.Command, args []any) request {
+// newCmd returns a command in go-redis's form. It appends its words to args, which has room for them or is nil. What
+// is known to answer with a string or a number is read as that, which spares an interface value.
+func newCmd(ctx context.Context, c *redisstore.Command, args []any) redis.Cmder {
 	if args == nil {
 		args = make([]any, 0, length(c))
 	}
-	for i, w := range c.Words {
+	for i, word := range c.Words {
 		if i == 0 {
-			args = append(args, name(w))
-			continue
+			args = append(args, name(word))
+		} else {
+			args = append(args, word)
 		}
-		args = append(args, w)
 	}
-	for _, k := range c.Keys {
-		args = append(args, k)
+	for _, key := range c.Keys {
+		args = append(args, key)
 	}
-	for _, a := range c.Args {
-		args = append(args, a)
+	for _, arg := range c.Args {
+		args = append(args, arg)
 	}
-	var r request
+	var cmd redis.Cmder
 	switch args[0] {
 	case "get":
-		r.text = redis.NewStringCmd(ctx, args...)
+		cmd = redis.NewStringCmd(ctx, args...)
 	case "pttl":
-		r.num = redis.NewIntCmd(ctx, args...)
+		cmd = redis.NewIntCmd(ctx, args...)
 	default:
-		r.any = redis.NewCmd(ctx, args...)
+		cmd = redis.NewCmd(ctx, args...)
 	}
 	if len(c.Keys) > 0 {
-		r.cmd().SetFirstKeyPos(int8(len(c.Words)))
+		cmd.SetFirstKeyPos(int8(len(c.Words)))
 	}
-	return r
+	return cmd
 }
+
+func length(c *redisstore.Command) int { return len(c.Words) + len(c.Keys) + len(c.Args) }
 
 // name returns a command's name in lower case, as go-redis wants it whenever it looks at one.
 func name(word string) any {
@@ -69,36 +62,20 @@ func name(word string) any {
 	return strings.ToLower(word)
 }
 
-func (r request) cmd() redis.Cmder {
-	switch {
-	case r.text != nil:
-		return r.text
-	case r.num != nil:
-		return r.num
-	}
-	return r.any
-}
-
-func (r request) reply() redisstore.Reply {
-	switch {
-	case r.text != nil:
-		text, err := r.text.Result()
-		if err != nil {
-			return failed(err)
-		}
-		return redisstore.Reply{Kind: redisstore.Text, Text: text}
-	case r.num != nil:
-		n, err := r.num.Result()
-		if err != nil {
-			return failed(err)
-		}
-		return redisstore.Reply{Kind: redisstore.Int, Int: n}
-	}
-	v, err := r.any.Result()
-	if err != nil {
+// answer returns what came for a command that newCmd made.
+func answer(cmd redis.Cmder) redisstore.Reply {
+	if err := cmd.Err(); err != nil {
 		return failed(err)
 	}
-	return reply(v)
+	switch cmd := cmd.(type) {
+	case *redis.StringCmd:
+		return redisstore.Reply{Kind: redisstore.Text, Text: cmd.Val()}
+	case *redis.IntCmd:
+		return redisstore.Reply{Kind: redisstore.Int, Int: cmd.Val()}
+	case *redis.Cmd:
+		return reply(cmd.Val())
+	}
+	panic("goredisclient: not one of newCmd's commands")
 }
 
 func failed(err error) redisstore.Reply {

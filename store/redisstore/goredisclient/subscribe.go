@@ -25,7 +25,7 @@ func (c *Client) Subscribe(ctx context.Context, channel string, ready func(), re
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := subscription{pubsub: c.client.Subscribe(ctx)} // to nothing yet
+	s := subscription{pubsub: c.client.Subscribe(ctx), silence: c.silence} // to nothing yet
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -48,9 +48,10 @@ func (c *Client) Subscribe(ctx context.Context, channel string, ready func(), re
 }
 
 type subscription struct {
-	pubsub *redis.PubSub
-	heard  atomic.Int64 // how often anything was
-	silent atomic.Bool  // watch has ended it for that
+	pubsub  *redis.PubSub
+	silence time.Duration
+	waits   atomic.Int64 // odd while run waits for the server, and never the same twice
+	silent  atomic.Bool  // watch has ended it for that
 }
 
 // run subscribes, and receives until something fails.
@@ -60,11 +61,12 @@ func (s *subscription) run(ctx context.Context, channel string, ready func(), re
 		return err
 	}
 	for subscribed := false; ; {
+		s.waits.Add(1)
 		m, err := s.pubsub.Receive(ctx)
+		s.waits.Add(1)
 		if err != nil {
 			return err
 		}
-		s.heard.Add(1)
 		switch m := m.(type) {
 		case *redis.Message:
 			receive(m.Payload)
@@ -84,18 +86,18 @@ func (s *subscription) run(ctx context.Context, channel string, ready func(), re
 // watch closes the subscription when ctx ends or the server is silent; nothing else interrupts a Receive.
 func (s *subscription) watch(ctx context.Context) {
 	defer s.pubsub.Close()
-	tick := time.NewTicker(silence)
+	tick := time.NewTicker(s.silence)
 	defer tick.Stop()
-	asked, heard := false, int64(0)
+	asked, wait := false, int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		switch h := s.heard.Load(); {
-		case h != heard:
-			asked, heard = false, h
+		switch w := s.waits.Load(); {
+		case w != wait || w%2 == 0:
+			asked, wait = false, w
 		case asked:
 			s.silent.Store(true)
 			return

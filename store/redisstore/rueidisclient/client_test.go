@@ -1,27 +1,84 @@
 package rueidisclient_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/redis/rueidis"
 
+	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/internal/redistest/clienttest"
+	"github.com/tarncache/tarn/store/redisstore"
 	"github.com/tarncache/tarn/store/redisstore/rueidisclient"
 )
 
-func TestClient(t *testing.T) { clienttest.Run(t, dial) }
+// user is the user of the package's documentation.
+const user = "~{app:* &tarn:* +get +pttl +eval +set +publish +subscribe +client|tracking"
+
+func TestClient(t *testing.T) { clienttest.Run(t, dial, user) }
+
+func TestRESP2(t *testing.T) {
+	t.Parallel()
+	clienttest.Single(t, func(t testing.TB, to clienttest.To) (clienttest.Client, error) {
+		return wrap(t, to, rueidis.ClientOption{AlwaysRESP2: true, DisableCache: true})
+	})
+}
 
 func dial(t testing.TB, to clienttest.To) (clienttest.Client, error) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: to.Addrs,
-		Sentinel:    rueidis.SentinelOption{MasterSet: to.MasterName},
-		Username:    to.Username,
-		Password:    to.Password,
-		TLSConfig:   to.TLS,
-	})
+	return wrap(t, to, rueidis.ClientOption{})
+}
+
+func wrap(t testing.TB, to clienttest.To, o rueidis.ClientOption) (clienttest.Client, error) {
+	o.InitAddress, o.Sentinel.MasterSet = to.Addrs, to.MasterName
+	o.Username, o.Password, o.TLSConfig = to.Username, to.Password, to.TLS
+	client, err := rueidis.NewClient(o)
 	if err != nil {
 		return nil, err
 	}
 	t.Cleanup(client.Close)
 	return rueidisclient.Wrap(client), nil
+}
+
+func TestWrapRefuses(t *testing.T) {
+	defer func() {
+		if said, _ := recover().(string); said != "rueidisclient: Wrap: client is nil" {
+			t.Errorf("Wrap said %q", said)
+		}
+	}()
+	rueidisclient.Wrap(nil)
+}
+
+// TestReadsStayAtMaster checks that a client that sends what is read to replicas does not do so with a Store's reads.
+func TestReadsStayAtMaster(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartCluster(t)
+	c, err := wrap(t, clienttest.To{Addrs: s.Addrs()}, rueidis.ClientOption{
+		SendToReplicas: func(cmd rueidis.Completed) bool { return cmd.IsReadOnly() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := redisstore.Command{Words: []string{"GET"}, Keys: []string{"k"}}
+	for _, commands := range [][]redisstore.Command{{get}, {get, get}} {
+		replies := make([]redisstore.Reply, len(commands))
+		c.Do(t.Context(), commands, replies)
+		for _, r := range replies {
+			if r.Kind != redisstore.Nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	reads := 0
+	for _, node := range s.Nodes() {
+		if !strings.Contains(node.Call("INFO", "commandstats").Text, "cmdstat_get:") {
+			continue
+		}
+		reads++
+		if !strings.Contains(node.Call("INFO", "replication").Text, "role:master") {
+			t.Error("a replica was read")
+		}
+	}
+	if reads != 1 {
+		t.Errorf("%d nodes were read, want the master of the key", reads)
+	}
 }
