@@ -28,6 +28,7 @@ func Single(t *testing.T, dial Dial) {
 	t.Run("errors", func(t *testing.T) { codes(t, c) })
 	t.Run("contexts", func(t *testing.T) { contexts(t, s, c) })
 	t.Run("callers", func(t *testing.T) { callers(t, c) })
+	t.Run("scan", func(t *testing.T) { scan(t, c) })
 	t.Run("subscriptions", func(t *testing.T) { subscriptions(t, s, c) })
 	t.Run("restart", func(t *testing.T) { restart(t, s, c) })
 }

@@ -23,6 +23,7 @@ func Cluster(t *testing.T, dial Dial) {
 		t.Fatal("a cluster is sharded")
 	}
 	t.Run("batches", func(t *testing.T) { batches(t, c) })
+	t.Run("scan", func(t *testing.T) { scan(t, c) })
 	t.Run("messages of all nodes", func(t *testing.T) {
 		l := listen(t, c, "ch")
 		l.stands(t)

@@ -10,7 +10,8 @@ import (
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
-// Client is a [redisstore.Client] and a [redisstore.Subscriber] on a go-redis client. [Wrap] makes one.
+// Client is a [redisstore.Client], [redisstore.Subscriber] and [redisstore.KeyScanner] on a go-redis client. [Wrap] makes
+// one.
 type Client struct {
 	client  redis.UniversalClient
 	sharded bool
@@ -20,6 +21,7 @@ type Client struct {
 var _ interface {
 	redisstore.Client
 	redisstore.Subscriber
+	redisstore.KeyScanner
 } = (*Client)(nil)
 
 // Wrap returns a Client that speaks through client, which is a *redis.Client (of one server, or of the master that

@@ -8,7 +8,8 @@ import (
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
-// Client is a [redisstore.Client] and a [redisstore.Subscriber] on a rueidis client. [Wrap] makes one.
+// Client is a [redisstore.Client], [redisstore.Subscriber] and [redisstore.KeyScanner] on a rueidis client. [Wrap] makes
+// one.
 type Client struct {
 	client  rueidis.Client
 	sharded bool
@@ -17,6 +18,7 @@ type Client struct {
 var _ interface {
 	redisstore.Client
 	redisstore.Subscriber
+	redisstore.KeyScanner
 } = (*Client)(nil)
 
 // Wrap returns a Client that speaks through client, which may be of one server, of the master that Sentinel names, or
