@@ -14,16 +14,16 @@ type copying[K comparable, V any] struct {
 	s      *Store[K, V]
 	keys   []K
 	leases []tarn.Lease[V] // nil: nothing may be kept
-	epoch  uint64
+	word   *word           // as it was before
 }
 
 // copyLife is the life of a lease in the near store. A read of the far store that takes longer leaves no copy.
 const copyLife = time.Minute
 
-// copying takes leases on keys, which are distinct. epoch is what it was before trust was asked for, which was given.
+// copying takes leases on keys, which are distinct. word is what was known of copies when they were trusted.
 // With refresh, copies that are there already may be replaced.
-func (s *Store[K, V]) copying(ctx context.Context, keys []K, epoch uint64, refresh bool) copying[K, V] {
-	c := copying[K, V]{s: s, keys: keys, epoch: epoch}
+func (s *Store[K, V]) copying(ctx context.Context, keys []K, word *word, refresh bool) copying[K, V] {
+	c := copying[K, V]{s: s, keys: keys, word: word}
 	leases := make([]tarn.Lease[V], len(keys))
 	terms := tarn.LeaseTerms{Life: copyLife, Refresh: refresh}
 	if s.near.leaser.Lease(ctx, keys, terms, leases) == nil {
@@ -38,7 +38,7 @@ func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[
 	s := c.s
 	fills := make([]tarn.Fill[K, V], 0, len(c.leases))
 	at := make([]int, 0, len(c.leases))
-	stands := s.trust.epoch.Load() == c.epoch
+	stands := len(c.leases) > 0 && s.trust.now.Load().epoch == c.word.epoch
 	for i, l := range c.leases {
 		if l.State != tarn.Granted {
 			continue

@@ -3,8 +3,6 @@ package tiered_test
 import (
 	"context"
 	"fmt"
-	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -74,10 +72,4 @@ func ExampleMaxLife() {
 	fmt.Println(store.Set(ctx, "ada", tarn.Entry[int]{Value: 36}))
 	// Output:
 	// <nil>
-}
-
-// inBubble runs a test by the clock of testing/synctest.
-func inBubble(t *testing.T, name string, f func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }

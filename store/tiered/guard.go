@@ -24,12 +24,12 @@ func (s *Store[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTerms
 	case s.closed.Load():
 		return tarn.ErrClosed
 	}
-	epoch, ok := s.trusted()
-	if !ok {
+	word := s.trusted()
+	if word == nil {
 		return s.far.leaser.Lease(ctx, keys, terms, into)
 	}
 	if terms.Refresh {
-		return s.leaseFar(ctx, keys, terms, into, epoch)
+		return s.leaseFar(ctx, keys, terms, into, word)
 	}
 	copies := make([]tarn.Lookup[V], len(keys))
 	s.lookNear(ctx, keys, copies)
@@ -43,7 +43,7 @@ func (s *Store[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTerms
 		return nil
 	}
 	leases := make([]tarn.Lease[V], len(left.keys))
-	err := s.leaseFar(ctx, left.keys, terms, leases, epoch)
+	err := s.leaseFar(ctx, left.keys, terms, leases, word)
 	for i, at := range left.at {
 		if at >= 0 {
 			into[i] = leases[at]
@@ -53,9 +53,9 @@ func (s *Store[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTerms
 }
 
 func (s *Store[K, V]) leaseFar(
-	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V], epoch uint64,
+	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V], word *word,
 ) error {
-	c := s.copying(ctx, keys, epoch, true)
+	c := s.copying(ctx, keys, word, true)
 	known := false
 	defer c.keep(ctx, func(i int) (tarn.Entry[V], bool) { return into[i].Entry, known && into[i].Found })
 	err := s.far.leaser.Lease(ctx, keys, terms, into)
@@ -80,8 +80,8 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) (err er
 		return s.far.leaser.Fill(ctx, fills)
 	}
 	var c copying[K, V]
-	if epoch, ok := s.trusted(); ok {
-		c = s.copying(ctx, keys, epoch, true)
+	if word := s.trusted(); word != nil {
+		c = s.copying(ctx, keys, word, true)
 	} else {
 		c = copying[K, V]{s: s}
 	}

@@ -20,6 +20,8 @@ type scene struct {
 	name, rule string
 
 	readers int  // in the process
+	batch   bool // they read by GetMany
+	leases  bool // they read by Lease alone
 	reads   int  // of each
 	own     bool // the writer is in the process too
 	write   func(w *world, ctx context.Context, s tarn.Store[int, int])
@@ -36,6 +38,12 @@ var scenes = []scene{
 	}, {
 		name: "a copy that is there and an invalidation", rule: "what is told to have changed is dropped",
 		readers: 1, reads: 2, write: (*world).invalidate, warm: true, near: true,
+	}, {
+		name: "a copy by a batch and an invalidation", rule: "a batch is copied as a single key is",
+		readers: 1, reads: 2, batch: true, write: (*world).invalidate, warm: true,
+	}, {
+		name: "a copy by a lease and an invalidation", rule: "what a lease has found is copied as what was read",
+		readers: 1, reads: 2, leases: true, write: (*world).invalidate, warm: true,
 	}, {
 		name: "a load and an invalidation", rule: "what was loaded is kept only if the near lease from before the far fill stands",
 		readers: 1, reads: 2, write: (*world).invalidate,
@@ -210,14 +218,17 @@ func (w *world) read(ctx context.Context) {
 func (w *world) get(ctx context.Context) int {
 	w.Look(isTrusted)
 	w.Look(inNear)
-	e, found, err := w.store.Get(ctx, 0)
-	if found && err == nil {
-		return e.Value
+	if value, found := w.look(ctx); found {
+		return value
 	}
 	leases := make([]tarn.Lease[int], 1)
 	w.Look(isTrusted)
-	if err := w.store.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour, Refresh: true}, leases); err != nil {
+	terms := tarn.LeaseTerms{Life: time.Hour, Refresh: !w.leases}
+	if err := w.store.Lease(ctx, []int{0}, terms, leases); err != nil {
 		w.Failf("lease: %w", err)
+	}
+	if leases[0].State == tarn.Hit {
+		return leases[0].Entry.Value
 	}
 	w.Step(ctx, "load")
 	w.Look(inSource)
@@ -230,6 +241,25 @@ func (w *world) get(ctx context.Context) int {
 		}
 	}
 	return version
+}
+
+// look asks for what is stored.
+func (w *world) look(ctx context.Context) (value int, found bool) {
+	switch {
+	case w.leases:
+		return 0, false
+	case w.batch:
+		into := make([]tarn.Lookup[int], 1)
+		if err := w.store.GetMany(ctx, []int{0}, into); err != nil {
+			w.Failf("get many: %w", err)
+		}
+		return into[0].Entry.Value, into[0].Found
+	}
+	e, found, err := w.store.Get(ctx, 0)
+	if err != nil {
+		w.Failf("get: %w", err)
+	}
+	return e.Value, found
 }
 
 // commit writes the source.
@@ -342,6 +372,13 @@ func (f steppingFar) Get(ctx context.Context, key int) (tarn.Entry[int], bool, e
 	f.w.Look(inFar)
 	f.w.Look(isTrusted) // which is asked about next
 	return f.Store.Get(ctx, key)
+}
+
+func (f steppingFar) GetMany(ctx context.Context, keys []int, into []tarn.Lookup[int]) error {
+	f.w.Step(ctx, "far get")
+	f.w.Look(inFar)
+	f.w.Look(isTrusted)
+	return f.Store.GetMany(ctx, keys, into)
 }
 
 func (f steppingFar) Set(ctx context.Context, key int, e tarn.Entry[int]) error {

@@ -114,12 +114,16 @@ var promises = []struct {
 		before: func(p *processes) { p.b.view.Fate(dropping(1)) },
 		at:     true, // of the second it is seen
 	}, {
-		name:   "messages are late",
-		before: func(p *processes) { p.b.view.Fate(func() farstore.Fate { return farstore.Fate{Delay: 900 * time.Millisecond} }) },
+		name: "messages are late",
+		before: func(p *processes) {
+			p.b.view.Fate(func() farstore.Fate { return farstore.Fate{Delay: 900 * time.Millisecond} })
+		},
 	}, {
-		name:   "messages are very late",
-		before: func(p *processes) { p.b.view.Fate(func() farstore.Fate { return farstore.Fate{Delay: 5 * time.Second} }) },
-		mends:  func(p *processes) { p.b.view.Fate(nil) },
+		name: "messages are very late",
+		before: func(p *processes) {
+			p.b.view.Fate(func() farstore.Fate { return farstore.Fate{Delay: 5 * time.Second} })
+		},
+		mends: func(p *processes) { p.b.view.Fate(nil) },
 	}, {
 		name: "messages change places",
 		before: func(p *processes) {

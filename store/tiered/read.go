@@ -6,15 +6,9 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-// trusted returns the epoch, which is to be noted first, and whether there is trust.
-func (s *Store[K, V]) trusted() (epoch uint64, ok bool) {
-	epoch = s.trust.epoch.Load()
-	return epoch, s.trust.given(s.near.clock)
-}
-
 // Hit returns the value of key if there is a copy of it that is fresh. See [tarn.Hitter].
 func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
-	if s.near.hitter == nil || !s.trust.given(s.near.clock) {
+	if s.near.hitter == nil || s.trusted() == nil {
 		return value, false
 	}
 	return s.near.hitter.Hit(key)
@@ -23,20 +17,20 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 // Get returns the entry of key: the copy, if there is one and it is trusted, or else what the far store has, of which
 // it keeps a copy.
 func (s *Store[K, V]) Get(ctx context.Context, key K) (e tarn.Entry[V], found bool, err error) {
-	epoch, ok := s.trusted()
-	if !ok {
+	word := s.trusted()
+	if word == nil {
 		return s.getFar(ctx, key)
 	}
 	if e, found, err := s.near.Get(ctx, key); err == nil && found {
 		s.original(&e)
 		return e, true, nil
 	}
-	return s.getBoth(ctx, key, epoch)
+	return s.getBoth(ctx, key, word)
 }
 
 // getBoth is Get where there is no copy: it is apart because what it defers needs the results on the heap.
-func (s *Store[K, V]) getBoth(ctx context.Context, key K, epoch uint64) (e tarn.Entry[V], found bool, err error) {
-	c := s.copying(ctx, []K{key}, epoch, false)
+func (s *Store[K, V]) getBoth(ctx context.Context, key K, word *word) (e tarn.Entry[V], found bool, err error) {
+	c := s.copying(ctx, []K{key}, word, false)
 	if c.leases != nil && c.leases[0].State == tarn.Hit { // somebody else has just made one
 		e = c.leases[0].Entry
 		s.original(&e)
@@ -64,8 +58,8 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 	case s.closed.Load():
 		return tarn.ErrClosed
 	}
-	epoch, ok := s.trusted()
-	if !ok {
+	word := s.trusted()
+	if word == nil {
 		return s.far.batch.GetMany(ctx, keys, into)
 	}
 	s.lookNear(ctx, keys, into)
@@ -73,7 +67,7 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 	if len(missing.keys) == 0 {
 		return nil
 	}
-	c := s.copying(ctx, missing.keys, epoch, false)
+	c := s.copying(ctx, missing.keys, word, false)
 	got := make([]tarn.Lookup[V], len(missing.keys))
 	found := false
 	defer c.keep(ctx, func(i int) (tarn.Entry[V], bool) { return got[i].Entry, found && got[i].Found })

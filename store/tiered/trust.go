@@ -11,11 +11,11 @@ import (
 
 // trust says whether copies may be answered and made.
 //
-// It is lost in three steps, in this order: nobody begins to use a copy any more; the epoch moves; the copies are
-// dropped, and the leases of those who are making one voided. A reader notes the epoch, then asks whether there is
-// trust, then takes its lease. Before it keeps a copy it looks at the epoch again. So if trust was lost
+// It is lost in two steps, in this order: the word changes, so that nobody begins to use a copy any more, and the epoch
+// moves; then the copies are dropped, and the leases of those who are making one voided. A reader notes the word, then
+// takes its lease, reads the far store, and looks at the word again before it keeps a copy. So if trust was lost
 //
-//   - before it noted the epoch, there is none for it, or it was won again since, and what it reads from then on is
+//   - before it noted the word, there is none for it, or it was won again since, and what it reads from then on is
 //     told of;
 //   - after that and before it took its lease, the epoch has moved;
 //   - after it took its lease, the lease is void, or what it has kept is dropped.
@@ -23,38 +23,43 @@ import (
 // Were the copies dropped before the epoch moves, a reader whose lease comes in between would keep what it read at a
 // time of which nobody tells.
 type trust struct {
-	until atomic.Int64  // the ttl.Time, by the near store's clock, from which on there is no trust
-	epoch atomic.Uint64 // how often it was lost
+	now atomic.Pointer[word]
 
-	mu        sync.Mutex // held by whoever changes the above; protects all below
+	mu        sync.Mutex // held by whoever changes now; protects all below
 	clear     func(ctx context.Context) error
-	unwatched bool // trust needs nobody's word
+	unwatched bool // trust needs nobody's word; never changes
 	dirty     bool // clear has failed: there may be old copies
 	over      bool
 }
 
-func (t *trust) init(clear func(ctx context.Context) error, unwatched bool) {
-	t.clear, t.unwatched, t.dirty = clear, unwatched, true
-	if unwatched {
-		t.lose()
-	}
+// word is what is known of copies. It does not change.
+type word struct {
+	epoch uint64   // how often trust was lost
+	until ttl.Time // by the near store's clock, from when on there is no trust; 0: there is none, End: that has no end
 }
 
 // given reports whether there is trust. It reads the clock once, or not at all where trust has no end.
-func (t *trust) given(clock ttl.Clock) bool {
-	until := ttl.Time(t.until.Load())
-	return until != 0 && (until == ttl.End || clock.Now() < until)
+func (w *word) given(clock ttl.Clock) bool {
+	return w.until != 0 && (w.until == ttl.End || clock.Now() < w.until)
+}
+
+func (t *trust) init(clear func(ctx context.Context) error, unwatched bool) {
+	t.clear, t.unwatched, t.dirty = clear, unwatched, true
+	t.now.Store(&word{})
+	if unwatched {
+		t.lose()
+	}
 }
 
 // lose ends the trust in all copies that there are.
 func (t *trust) lose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.until.Store(0)
-	t.epoch.Add(1)
+	w := word{epoch: t.now.Load().epoch + 1}
+	t.now.Store(&w)
 	t.dirty = t.clear(context.Background()) != nil
-	if t.unwatched && !t.dirty && !t.over {
-		t.until.Store(int64(ttl.End))
+	if t.unwatched {
+		t.say(ttl.End)
 	}
 }
 
@@ -65,8 +70,13 @@ func (t *trust) win(until ttl.Time) {
 	if t.dirty {
 		t.dirty = t.clear(context.Background()) != nil
 	}
+	t.say(until)
+}
+
+// say changes until when copies are trusted, if they can be. The caller has mu.
+func (t *trust) say(until ttl.Time) {
 	if !t.dirty && !t.over {
-		t.until.Store(int64(until))
+		t.now.Store(&word{t.now.Load().epoch, until})
 	}
 }
 
@@ -75,7 +85,7 @@ func (t *trust) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
-	t.until.Store(0)
+	t.now.Store(&word{epoch: t.now.Load().epoch})
 }
 
 // watchAgain is how long a Watch that came to an end by itself, which it should not, is left alone.
@@ -120,7 +130,15 @@ func (s *Store[K, V]) lost() {
 
 // Trusted reports whether copies are answered from near at this time: the far store has spoken for them, and its word
 // has not run out.
-func (s *Store[K, V]) Trusted() bool { return s.trust.given(s.near.clock) }
+func (s *Store[K, V]) Trusted() bool { return s.trusted() != nil }
+
+// trusted returns what is known of copies if they are trusted, and nil otherwise.
+func (s *Store[K, V]) trusted() *word {
+	if w := s.trust.now.Load(); w.given(s.near.clock) {
+		return w
+	}
+	return nil
+}
 
 // drop drops the copies of keys, and voids the leases of who is making one. If the near store cannot do that, there is
 // no trust in any copy until it could clear itself.
@@ -136,7 +154,7 @@ func (s *Store[K, V]) drop(ctx context.Context, keys ...K) {
 	default:
 		err = s.near.batch.DeleteMany(ctx, keys)
 	}
-	if err != nil {
+	if err != nil || s.trust.unwatched && !s.Trusted() {
 		s.trust.lose()
 	}
 }
