@@ -57,7 +57,7 @@ func TestEncryptionBinds(t *testing.T) {
 		{"another key", place{"users", "43", 200, encrypted}, false},
 		{"a longer key", place{"users", "420", 200, encrypted}, false},
 		{"a key that is hashed", place{"users", long, 200, encrypted}, false},
-		{"another namespace", place{"orders", "42", 200, encrypted}, false},
+		{"another namespace", place{"items", "42", 200, encrypted}, false},
 		{"a namespace with which the text is the same", place{"users4", "2", 200, encrypted}, false},
 		{"another codec", place{"users", "42", 201, encrypted}, false},
 		{"other layers", place{"users", "42", 200, []Layer{Compressed(CompressionOptions{}), encrypted[0]}}, false},

@@ -76,10 +76,7 @@ func TestDecodedIsOnesOwn(t *testing.T) {
 func TestLayersInAnyOrder(t *testing.T) {
 	names := newKeyNames[string]("users", 0, nil, nil)
 	small, secret := Compressed(CompressionOptions{MinSize: 1, Level: 9}), Encrypted(Secret{1, gcm(t, 'a')})
-	noise := make([]byte, 5000)
-	for i := range noise {
-		noise[i] = byte(rand.Uint32())
-	}
+	noise := randomBytes(5000)
 	values := []string{"", "a", strings.Repeat("a", 100), strings.Repeat("Ada Lovelace ", 5000), string(noise)}
 	stacks := [][]Layer{nil, {small}, {secret}, {small, secret}, {secret, small}, {small, small, secret, secret}}
 	for i, layers := range stacks {
@@ -104,6 +101,45 @@ func TestLayersInAnyOrder(t *testing.T) {
 	}
 }
 
+func randomBytes(n int) []byte {
+	noise := make([]byte, n)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	return noise
+}
+
+// TestLayersLength changes the length that the head says, which layers do not know.
+func TestLayersLength(t *testing.T) {
+	name := nameOf(t, newKeyNames[string]("users", 0, nil, nil), "42")
+	small, secret := Compressed(CompressionOptions{MinSize: 1}), Encrypted(Secret{1, gcm(t, 'a')})
+	for _, layers := range [][]Layer{{small}, {secret}, {small, secret}, {secret, small}} {
+		p := newPayloads[string]("users", nil, layers, 0)
+		stored, err := p.append(nil, name, strings.Repeat("a", 100))
+		require.NoError(t, err)
+		for _, raw := range []byte{99, 101} {
+			stored[checksumSize+len(p.ids)+lengthSize-1] = raw
+			seal(stored, name)
+			_, err := p.decode(string(stored), name)
+			require.ErrorIs(t, err, ErrUndecodable)
+		}
+	}
+}
+
+// TestScratchStaysSmall looks whether the memory of a large value is kept for the next.
+func TestScratchStaysSmall(t *testing.T) {
+	name := nameOf(t, newKeyNames[string]("users", 0, nil, nil), "42")
+	p := newPayloads[string]("users", nil, []Layer{Encrypted(Secret{1, gcm(t, 'a')})}, 0)
+	stored, err := p.append(nil, name, strings.Repeat("a", maxScratch+1))
+	require.NoError(t, err)
+	_, err = p.decode(string(stored), name)
+	require.NoError(t, err)
+	for range 3 {
+		s := p.pool.Get().(*scratch)
+		require.LessOrEqual(t, cap(s.in)+cap(s.out), maxScratch)
+	}
+}
+
 func TestCompressionCompresses(t *testing.T) {
 	c := Compressed(CompressionOptions{})
 	text := []byte(strings.Repeat("Ada Lovelace ", 1000))
@@ -113,6 +149,10 @@ func TestCompressionCompresses(t *testing.T) {
 	short, err := c.Append(nil, text[:defaultMinSize-1], nil)
 	require.NoError(t, err)
 	require.Equal(t, "\x00"+string(text[:defaultMinSize-1]), string(short), "not worth the time")
+	noise := randomBytes(5000)
+	same, err := c.Append(nil, noise, nil)
+	require.NoError(t, err)
+	require.Equal(t, "\x00"+string(noise), string(same), "gets no smaller")
 }
 
 // TestCompressionRefuses reads what Append never writes.

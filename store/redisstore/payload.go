@@ -222,12 +222,9 @@ func (p *payloads[V]) decodeLayers(c content, name keyName) (value V, err error)
 	defer p.release(s)
 	in := c.body
 	for i := len(p.layers) - 1; i >= 0; i-- {
-		limit := c.raw + i*layerOverhead
-		if s.out, err = p.layers[i].Decode(s.out[:0], in, s.bound, limit); err != nil {
+		s.out, err = p.layers[i].Decode(s.out[:0], in, s.bound, c.raw+i*layerOverhead)
+		if err != nil {
 			return value, &undecodable{"a layer refused it", err}
-		}
-		if len(s.out) > limit {
-			return value, errLength
 		}
 		s.in, s.out = s.out, s.in
 		in = s.in

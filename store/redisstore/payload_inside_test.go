@@ -122,6 +122,28 @@ func TestPayloadRules(t *testing.T) {
 	}
 }
 
+func TestAbsenceHasNoBody(t *testing.T) {
+	name := nameOf(t, newKeyNames[string]("users", 0, nil, nil), "42")
+	p := newPayloads[string]("users", nil, nil, 0)
+	for _, at := range []int{headSize - 1, headSize} { // the length, and the body
+		none := append(p.appendNone(nil, name), 0)[:at+1]
+		none[at] = 1
+		seal(none, name)
+		require.Equal(t, errLength, p.decodeNone(string(none), name))
+	}
+}
+
+// shrinking is a codec that forgets what it was given.
+type shrinking struct{ JSON[string] }
+
+func (shrinking) Append([]byte, string) ([]byte, error) { return nil, nil }
+
+func TestCodecThatMisbehaves(t *testing.T) {
+	name := nameOf(t, newKeyNames[string]("users", 0, nil, nil), "42")
+	_, err := newPayloads[string]("users", shrinking{}, nil, 0).append([]byte("head"), name, "Ada")
+	require.ErrorIs(t, err, errShrunk)
+}
+
 // TestPayloadNotices flips each bit, and cuts at each byte.
 func TestPayloadNotices(t *testing.T) {
 	names := newKeyNames[string]("users", 0, nil, nil)
