@@ -1,0 +1,335 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/redistest"
+	"github.com/tarncache/tarn/store/redisstore"
+	"github.com/tarncache/tarn/ttl"
+)
+
+// notes is a Watch that writes down what it is told.
+type notes struct {
+	clock ttl.Clock
+	told  chan string // "changed KEY", "lost", "current"
+
+	mu    sync.Mutex
+	until ttl.Time // protected by mu
+}
+
+func (n *notes) Changed(keys []string) {
+	for _, key := range keys {
+		n.told <- "changed " + key
+	}
+}
+func (n *notes) Lost() { n.told <- "lost" }
+func (n *notes) Current(until ttl.Time) {
+	n.mu.Lock()
+	n.until = until
+	n.mu.Unlock()
+	n.told <- "current"
+}
+
+// next returns what is told next, leaving out "current".
+func (n *notes) next(t testing.TB) string {
+	t.Helper()
+	for {
+		if s := n.any(t); s != "current" {
+			return s
+		}
+	}
+}
+
+func (n *notes) any(t testing.TB) string {
+	t.Helper()
+	select {
+	case s := <-n.told:
+		return s
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was told")
+		return ""
+	}
+}
+
+// watching returns a store, and what its Watch is told. The Watch is current.
+func watching(t testing.TB, client redisstore.Client, cfg redisstore.Config[string, string]) (
+	*redisstore.Store[string, string], *notes,
+) {
+	t.Helper()
+	s := redisstore.New(client, cfg)
+	n := &notes{clock: s.Clock(), told: make(chan string, 10_000)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Watch(ctx, n) }()
+	t.Cleanup(func() {
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+	require.Equal(t, "current", n.any(t))
+	return s, n
+}
+
+// quick has heartbeats that tests can wait for.
+func quick(namespace string) redisstore.Config[string, string] {
+	return redisstore.Config[string, string]{
+		Namespace: namespace, Partitions: 4, Heartbeat: 100 * time.Millisecond, HeartbeatTimeout: 100 * time.Millisecond,
+	}
+}
+
+func TestWatchTellsChanges(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	reader, told := watching(t, server.Client(), cfg)
+	writer := redisstore.New[string, string](server.Client(), cfg)
+	ctx := t.Context()
+	long := make([]byte, 1000)
+	for i := range long {
+		long[i] = byte(i)
+	}
+	key := string(long)
+	e := tarn.Entry[string]{Value: "v"}
+	lease := func(refresh bool) tarn.Token {
+		into := make([]tarn.Lease[string], 1)
+		require.NoError(t, writer.Lease(ctx, []string{key}, tarn.LeaseTerms{Life: time.Minute, Refresh: refresh}, into))
+		return into[0].Token
+	}
+	fill := func(token tarn.Token) {
+		fills := []tarn.Fill[string, string]{{Key: key, Token: token, Store: true, Entry: e}}
+		require.NoError(t, writer.Fill(ctx, fills))
+		require.True(t, fills[0].Stored)
+	}
+	hold := func(life time.Duration) tarn.Token {
+		tokens := make([]tarn.Token, 1)
+		require.NoError(t, writer.Hold(ctx, []string{key}, life, tokens))
+		return tokens[0]
+	}
+	settle := func(token tarn.Token) {
+		settlements := []tarn.Settlement[string, string]{{Key: key, Token: token, Store: true, Entry: e}}
+		require.NoError(t, writer.Settle(ctx, settlements))
+	}
+	var token tarn.Token
+	for _, tt := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"Set", func() { require.NoError(t, writer.Set(ctx, key, e)) }, "changed " + key},
+		{"Delete", func() { require.NoError(t, writer.Delete(ctx, key)) }, "changed " + key},
+		{"Delete of what is not there", func() { require.NoError(t, writer.Delete(ctx, key)) }, "changed " + key},
+		{"Set of another", func() { require.NoError(t, writer.Set(ctx, "other", e)) }, "changed other"},
+		{"Add", func() { _, err := writer.Add(ctx, key, e); require.NoError(t, err) }, "changed " + key},
+		{"Add of what is there", func() { _, err := writer.Add(ctx, key, e); require.NoError(t, err) }, ""},
+		{"Touch", func() {
+			_, err := writer.Touch(ctx, key, writer.Clock().Now().Add(time.Minute))
+			require.NoError(t, err)
+		}, "changed " + key},
+		{"Touch into the past", func() { _, err := writer.Touch(ctx, key, 1); require.NoError(t, err) }, "changed " + key},
+		{"Compute", func() {
+			_, _, err := writer.Compute(ctx, key, func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
+				return e, tarn.ComputeStore
+			})
+			require.NoError(t, err)
+		}, "changed " + key},
+		{"a Fill that replaces", func() { fill(lease(true)) }, "changed " + key},
+		{"Compute that deletes", func() {
+			_, _, err := writer.Compute(ctx, key, func(tarn.Entry[string], bool) (tarn.Entry[string], tarn.ComputeOp) {
+				return e, tarn.ComputeDelete
+			})
+			require.NoError(t, err)
+		}, "changed " + key},
+		{"a Fill where nothing was", func() { fill(lease(false)) }, ""},
+		{"Hold", func() { token = hold(time.Minute) }, "changed " + key},
+		{"Settle of a hold that stands", func() { settle(token) }, ""},
+		{"Hold that ends", func() { token = hold(time.Millisecond) }, "changed " + key},
+		{"Settle of a hold that is gone", func() { time.Sleep(5 * time.Millisecond); settle(token) }, "changed " + key},
+		{"one's own changes", func() {
+			require.NoError(t, reader.Set(ctx, key, e))
+			require.NoError(t, reader.Delete(ctx, key))
+			require.NoError(t, reader.Clear(ctx))
+		}, ""},
+		{"Clear", func() { require.NoError(t, writer.Clear(ctx)) }, "lost"},
+	} {
+		tt.do()
+		// The next row's message would be taken for this one's, so send one that is known.
+		if tt.want != "lost" {
+			require.NoError(t, writer.Delete(ctx, "mark"))
+		}
+		if tt.want != "" {
+			require.Equal(t, tt.want, told.next(t), tt.name)
+		}
+		if tt.want != "lost" {
+			require.Equal(t, "changed mark", told.next(t), tt.name)
+		}
+	}
+	require.Equal(t, "current", told.any(t), "it goes on")
+}
+
+// subscriptions is a client whose messages a test can lose.
+type subscriptions struct {
+	scanning
+	lose func(message string) bool
+	stop chan struct{} // ends subscriptions
+}
+
+func (c subscriptions) Subscribe(ctx context.Context, channel string, ready func(), receive func(string)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-c.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.Client.Subscribe(ctx, channel, ready, func(m string) {
+		if !c.lose(m) {
+			receive(m)
+		}
+	})
+}
+
+func TestWatchNotices(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	type scene struct {
+		server *redistest.Server
+		writer *redisstore.Store[string, string]
+		drop   func(n int) // so many messages are lost
+		cut    func()      // the connection is lost
+	}
+	for _, tt := range []struct {
+		rule string
+		do   func(s scene)
+	}{
+		{"a message lost before another", func(s scene) {
+			s.drop(1)
+			require.NoError(t, s.writer.Delete(ctx, "a"))
+			require.NoError(t, s.writer.Delete(ctx, "a"))
+		}},
+		{"the last message lost", func(s scene) {
+			s.drop(1)
+			require.NoError(t, s.writer.Delete(ctx, "a"))
+		}},
+		{"a lost connection", func(s scene) { s.cut() }},
+		{"a lost record", func(s scene) { s.server.Call("FLUSHALL") }},
+		{"a restart", func(s scene) { s.server.Restart() }},
+		{"a subscriber that Redis threw out", func(s scene) { s.server.Call("CLIENT", "KILL", "TYPE", "pubsub") }},
+		{"a script that was forgotten", func(s scene) {
+			s.server.Call("SCRIPT", "FLUSH")
+			require.NoError(t, s.writer.Delete(ctx, "a"))
+		}},
+		{"something that is no message", func(s scene) { s.server.Call("PUBLISH", "tarn:{notices}", "hello") }},
+		{"a message of an earlier generation", func(s scene) {
+			s.server.Call("PUBLISH", "tarn:{notices}", "12345678publishe\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00ka")
+		}},
+		{"a message of no partition", func(s scene) {
+			s.server.Call("PUBLISH", "tarn:{notices}", "12345678publishe\x00\x00\x00\x00\x00\x00\x00\x01\x00\x09ka")
+		}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			var mu sync.Mutex
+			dropping := 0
+			client := subscriptions{scanning{server.Client()}, func(string) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				dropping--
+				return dropping >= 0
+			}, make(chan struct{})}
+			cfg := quick("notices")
+			_, told := watching(t, client, cfg)
+			tt.do(scene{
+				server: server, writer: redisstore.New[string, string](server.Client(), cfg),
+				drop: func(n int) { mu.Lock(); dropping = n; mu.Unlock() },
+				cut:  func() { client.stop <- struct{}{} },
+			})
+			require.Equal(t, "lost", told.next(t))
+			require.Equal(t, "current", told.any(t), "it goes on")
+			mu.Lock()
+			dropping = 0
+			mu.Unlock()
+			require.NoError(t, redisstore.New[string, string](server.Client(), cfg).Delete(ctx, "b"))
+			require.Equal(t, "changed b", told.next(t))
+		})
+	}
+}
+
+// What Current says is never later than a heartbeat and its timeout from now.
+func TestWatchIsCurrentForAWhile(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	s, told := watching(t, server.Client(), cfg)
+	for range 3 {
+		require.Equal(t, "current", told.any(t))
+		told.mu.Lock()
+		left := told.until.Sub(s.Clock().Now())
+		told.mu.Unlock()
+		require.LessOrEqual(t, left, cfg.Heartbeat+cfg.HeartbeatTimeout)
+		require.Greater(t, left, -time.Second)
+	}
+	server.Freeze()
+	defer server.Thaw()
+	time.Sleep(cfg.Heartbeat + 2*cfg.HeartbeatTimeout)
+	for len(told.told) > 0 {
+		<-told.told
+	}
+	told.mu.Lock()
+	require.True(t, told.until.Passed(s.Clock().Now()), "with Redis out of reach nothing is current")
+	told.mu.Unlock()
+	server.Thaw()
+	for told.any(t) != "current" {
+	}
+}
+
+func TestWatchOfKeysWithoutNames(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	cfg.AppendKey = func(dst []byte, key string) ([]byte, error) { return append(dst, key...), nil }
+	_, told := watching(t, server.Client(), cfg)
+	writer := redisstore.New[string, string](server.Client(), cfg)
+	require.NoError(t, writer.Delete(t.Context(), "a"))
+	require.Equal(t, "lost", told.next(t))
+	require.Equal(t, "current", told.any(t))
+}
+
+// A Watch of many changes at once either tells them all, or that some are lost.
+func TestWatchUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	cfg.Heartbeat, cfg.HeartbeatTimeout = time.Second, 5*time.Second
+	_, told := watching(t, server.Client(), cfg)
+	writer := redisstore.New[string, string](server.Client(), cfg)
+	keys := make([]string, 500)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := writer.DeleteMany(t.Context(), keys); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	count := make(map[string]int)
+	for range 4 * len(keys) {
+		s := told.next(t)
+		require.NotEqual(t, "lost", s)
+		count[s]++
+	}
+	require.Len(t, count, len(keys))
+}
