@@ -291,7 +291,8 @@ func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []i
 	keys := make([]K, len(asked))
 	tokens := make([]tarn.Token, len(asked))
 	for n, i := range asked {
-		keys[n], tokens[n] = seats[i].key, seats[i].token
+		keys[n] = seats[i].key
+		tokens[n], _ = r.flights.leaseOf(seats[i])
 	}
 	stands := make([]bool, len(asked))
 	if err := r.leaser.Stands(ctx, keys, tokens, stands); err != nil {

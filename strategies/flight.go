@@ -20,8 +20,8 @@ import (
 //	                                        Get begins: miss
 //	                                        share the load: old value
 //
-// So there is a proof for each who joins: the load has yet to look at the key, or its lease still stands. Whoever
-// has none waits for the next flight, which takes off when this one has landed, looks at the key anew, and
+// So there is a proof for each who joins: the load has yet to look at the key, or will look again (see outwait), or its
+// lease still stands. Whoever has none waits for the next flight, which takes off when this one has landed, looks at the key anew, and
 // takes along all who came meanwhile.
 type flight[K comparable, V any] struct {
 	key  K
@@ -30,7 +30,7 @@ type flight[K comparable, V any] struct {
 	done chan struct{} // closed when value and err are final
 
 	// Protected by flights.mu.
-	looked  bool       // the key is being looked at, or was: who comes now needs a proof
+	looked  bool       // the key is being looked at, or was for the last time: who comes now needs a proof
 	token   tarn.Token // the lease to ask about; zero: none, so there is no proof
 	mine    bool       // token is this flight's own lease
 	old     bool       // an entry was there, too old or about to be
@@ -127,6 +127,10 @@ func (t *flights[K, V]) boardAsked(f *flight[K, V], stands bool, newFlight maker
 	s := t.slots[f.key]
 	if s != nil && s.running == f {
 		defer t.mu.Unlock()
+		if !f.looked && !f.left {
+			f.waiters++ // it will look again
+			return f, boarded
+		}
 		return t.boardNext(s, newFlight), boarded
 	}
 	t.mu.Unlock()
@@ -214,6 +218,25 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 		f.token, f.mine = leases[i].Token, leases[i].State == tarn.Granted
 		f.old = leases[i].Found
 	}
+}
+
+// await marks flights as waiting for somebody else's load, after which they look at their keys again.
+func (t *flights[K, V]) await(fs []*flight[K, V]) {
+	if len(fs) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range fs {
+		f.looked = false
+	}
+}
+
+// leaseOf returns the lease that a flight's key was last seen under.
+func (t *flights[K, V]) leaseOf(f *flight[K, V]) (token tarn.Token, mine bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return f.token, f.mine
 }
 
 // begin registers a load and starts its time, unless the reader is closed or nobody waits for the load any more.

@@ -57,7 +57,8 @@ func TestRacesAreFound(t *testing.T) {
 			"fill and invalidation", "fetches and an invalidation", "readers of two processes", "a load takes too long",
 			"stale while revalidating", "stale if the source fails", "expiry", "one writes and one deletes",
 			"two readers and a writer", "overlapping batches", "the outcome is unknown",
-			"write-back", "write-back, two writes",
+			"write-back", "write-back, two writes", "waiting for another process's load", "joining who waits",
+			"waiting while the key is written",
 		}},
 		{"fills need a lease, by option", races.Settings{Store: racedStore, Options: with(strategies.WithBlindFills())},
 			[]string{"fill and invalidation", "joining a load", "a reader gives up", "a load fails"}},
@@ -94,10 +95,11 @@ func TestRacesAreFound(t *testing.T) {
 
 		{"a load is joined while its lease stands", races.Settings{Store: loosely(looseRules{standsAlways: true})}, []string{
 			"joining a load", "joining a load, finely", "a reader gives up", "a load fails", "a batch and a reader",
-			"overlapping batches",
+			"overlapping batches", "joining who has waited in vain",
 		}},
-		{"a load under a hold is not joined", races.Settings{Store: loosely(looseRules{leasesHeld: true})},
-			[]string{"loads under a hold", "a writer deletes", "an update", "a batch and an update of two keys"}},
+		{"a load under a hold is not joined, even by who does not wait", races.Settings{
+			Store: loosely(looseRules{leasesHeld: true}), Options: with(strategies.WithLeaseWait(0)),
+		}, []string{"loads under a hold", "a writer deletes", "an update", "a batch and an update of two keys"}},
 	} {
 		for _, row := range test.rows {
 			t.Run(test.rule+"/"+row, func(t *testing.T) {

@@ -36,8 +36,10 @@ type load[K comparable, V any] struct {
 	cancel context.CancelFunc // nil until the load begins; protected by flights.mu
 	nest   nest               // of all flights, or of the first if the loader takes one key at a time
 
-	rest int // keys that LoadMany, which has one nest for all, is to be asked for in another call
 	live int // flights that have not landed and have waiters; protected by flights.mu
+
+	// rest counts the keys that LoadMany, which has one nest for all, has not answered and is still to be asked for.
+	rest atomic.Int64
 
 	one solo[K, V]
 }
@@ -131,15 +133,25 @@ func (l *load[K, V]) run() {
 		l.unburden()
 		l.reader.flights.end(l)
 	}()
-	left := l.look()
-	if len(left) == 0 {
+	wait := l.reader.config.leaseWait > 0
+	l.rest.Store(int64(len(l.flights)))
+	left, waiting := l.look(l.flights, wait)
+	if len(waiting) > 0 {
+		l.outwait(left, waiting)
 		return
 	}
-	if l.many != nil && len(left) > 1 {
-		l.withPlace(left, func() { l.loadMany(left) })
-		return
+	l.loadAll(left)
+}
+
+// loadAll loads the keys.
+func (l *load[K, V]) loadAll(fs []*flight[K, V]) {
+	switch {
+	case len(fs) == 0:
+	case l.many != nil && len(fs) > 1:
+		l.withPlace(fs, func() { l.loadMany(fs) })
+	default:
+		l.loadEach(fs)
 	}
-	l.loadEach(left)
 }
 
 // unburden gives the place among the background loads back.
@@ -177,35 +189,57 @@ func (l *load[K, V]) land(f *flight[K, V], v V, err error) {
 	}
 }
 
-// look asks the store about the keys and takes leases. It lands the flights whose keys have been stored meanwhile,
-// and returns the others.
-func (l *load[K, V]) look() []*flight[K, V] {
+// look asks the store about the keys of fs and takes leases. It lands the flights whose keys have been stored
+// meanwhile, and returns those that are to be loaded, and if wait is true those that somebody else is loading.
+func (l *load[K, V]) look(fs []*flight[K, V], wait bool) (left, waiting []*flight[K, V]) {
 	r := l.reader
-	if r.leaser == nil || l.flights[0].key != l.flights[0].key {
-		return l.flights // blind fills, or NaN, which nothing can be stored under
+	if r.leaser == nil || fs[0].key != fs[0].key {
+		return fs, nil // blind fills, or NaN, which nothing can be stored under
 	}
-	r.flights.look(l.flights)
-	n := len(l.flights)
-	keys, leases := room(&l.one.keys, n, n), room(&l.one.leases, n, n)
-	for i, f := range l.flights {
-		keys[i], f.broken = f.key, r.broken(f.key)
+	r.flights.look(fs)
+	all, n := len(l.flights), len(fs)
+	keys, leases := room(&l.one.keys, all, n), room(&l.one.leases, all, n)
+	for i, f := range fs {
+		keys[i], leases[i], f.broken = f.key, tarn.Lease[V]{}, r.broken(f.key)
 	}
 	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
 		r.storeFailed(l.ctx, err, keys...) // what has no lease is loaded and not stored
 	}
-	r.flights.found(l.flights, leases)
-	left := room(&l.one.left, n, n)[:0]
-	for i, f := range l.flights {
-		if !leases[i].Found || leases[i].Entry.Stale || l.early || f.broken != 0 {
+	r.flights.found(fs, leases)
+	left = room(&l.one.left, all, n)[:0]
+	for i, f := range fs {
+		switch lease := &leases[i]; {
+		case l.served(f, lease):
+			l.release(l.ctx, fs[i:i+1])
+			l.asked(fs[i : i+1])
+			if lease.Entry.Stale && !l.background {
+				r.note(l.ctx, tarn.EventStaleHit, f.key)
+			}
+			v, err := answer(lease.Entry)
+			l.land(f, v, err)
+		case wait && l.awaits(f, lease):
+			waiting = append(waiting, f)
+		default:
 			left = append(left, f)
-			continue
 		}
-		l.release(l.ctx, l.flights[i:i+1])
-		v, err := answer(leases[i].Entry)
-		l.land(f, v, err)
 	}
-	return left
+	r.flights.await(waiting)
+	return left, waiting
+}
+
+// served reports whether a flight needs no load: an entry is there that is fresh, or that may be served while somebody
+// else, whose lease stands, replaces it.
+func (l *load[K, V]) served(f *flight[K, V], lease *tarn.Lease[V]) bool {
+	switch e := &lease.Entry; {
+	case !lease.Found || f.broken != 0:
+		return false
+	case !e.Stale:
+		return !l.early || lease.State == tarn.Leased
+	default:
+		r := l.reader
+		return lease.State == tarn.Leased && r.config.policy.Revalidating(r.clock.Now(), e.Fresh)
+	}
 }
 
 // withPlace runs f, which is one load or one call of it, when the bound on loads has a place for it. What a loader
@@ -292,7 +326,6 @@ func (l *load[K, V]) loadMany(fs []*flight[K, V]) {
 		n := min(len(fs), l.reader.config.maxBatch)
 		part := fs[:n]
 		fs = fs[n:]
-		l.rest = len(fs)
 		l.contain(part, func(into []tarn.Loaded[V]) {
 			keys := make([]K, n)
 			for i, f := range part {
@@ -352,11 +385,7 @@ func (l *load[K, V]) loaded(fs []*flight[K, V], results []tarn.Loaded[V], took t
 // deliver stores what may be stored and lands the flights.
 func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	l.fill(fs, results)
-	if l.rest == 0 {
-		for _, f := range fs {
-			f.nest.end() // before its callers go on, who may have its context
-		}
-	}
+	l.asked(fs)
 	var zero V
 	for i, f := range fs {
 		switch res := results[i]; {
@@ -367,6 +396,17 @@ func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
 		default:
 			l.land(f, zero, l.explain(res.Err))
 		}
+	}
+}
+
+// asked notes that the loader has been asked for the keys of fs, or will not be. Its callers have yet to go on, who may
+// have its context.
+func (l *load[K, V]) asked(fs []*flight[K, V]) {
+	if rest := l.rest.Add(-int64(len(fs))); l.many != nil && rest > 0 {
+		return
+	}
+	for _, f := range fs {
+		f.nest.end()
 	}
 }
 
@@ -417,7 +457,7 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	ctx, cancel := l.afterwards()
 	defer cancel()
 	if err := r.fill(ctx, fills); err != nil {
-		r.storeFailed(ctx, err, keysOf(fills)...)
+		r.fillFailed(ctx, err, fills)
 		return
 	}
 	for i, next := 0, fs; i < len(fills) && len(next) > 0; next = next[1:] {
@@ -463,7 +503,17 @@ func (l *load[K, V]) release(ctx context.Context, fs []*flight[K, V]) {
 		return
 	}
 	if err := l.reader.fill(ctx, fills); err != nil {
-		l.reader.storeFailed(ctx, err, keysOf(fills)...)
+		l.reader.fillFailed(ctx, err, fills)
+	}
+}
+
+// fillFailed tells the observer, and keeps in mind the leases that may stand although nobody fills them any more.
+func (r *reader[K, V]) fillFailed(ctx context.Context, err error, fills []tarn.Fill[K, V]) {
+	r.storeFailed(ctx, err, keysOf(fills)...)
+	for i, f := range fills {
+		if tarn.ErrAt(err, i, len(fills)) != nil {
+			r.vain.add(f.Key, f.Token)
+		}
 	}
 }
 

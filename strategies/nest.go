@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tarncache/tarn"
 )
 
 // nest is the place of a loader's call among the loads that asked for one another: a loader may call a cache, whose
@@ -16,16 +18,18 @@ type nest struct {
 	ended  atomic.Bool // the loader has returned: whoever is still on its context holds nothing up
 
 	mu    sync.Mutex
-	waits []*nest // what the loader waits for now; protected by mu, as all below
-	after *nest   // what has to end before this one begins; nil: nothing
-	urged bool    // a loader waits for it, so it is to wait for no place among the loads
-	hurry func()  // has it begin although it is not its turn; nil: it does not wait for its turn
+	waits []*nest  // what the loader waits for now; protected by mu, as all below
+	after *nest    // what has to end before this one begins; nil: nothing
+	urged bool     // a loader waits for it, so it is to wait for no place among the loads
+	hurry []func() // have its calls begin although it is not their turn
 }
 
 // nesting is what a nest needs to know of what is loaded, of any type.
 type nesting interface {
 	// loads reports whether this is a load by reader, of type *reader[K, V], of key, of type K.
 	loads(reader, key any) bool
+	// leases reports whether this is a load of key that took the lease token.
+	leases(key any, token tarn.Token) bool
 }
 
 type nestKey struct{}
@@ -48,6 +52,16 @@ func (n *nest) running() *nest {
 func (n *nest) within(reader, key any) bool {
 	for n = n.running(); n != nil; n = n.parent.running() {
 		if n.load.loads(reader, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// leases reports whether a load among n and its parents took the lease token of key.
+func (n *nest) leases(key any, token tarn.Token) bool {
+	for n = n.running(); n != nil; n = n.parent.running() {
+		if n.load.leases(key, token) {
 			return true
 		}
 	}
@@ -130,9 +144,10 @@ func (n *nest) urge() {
 		n.mu.Lock()
 		n.urged = true
 		hurry, after := n.hurry, n.after
+		n.hurry = nil
 		n.mu.Unlock()
-		if hurry != nil {
-			hurry()
+		for _, begin := range hurry {
+			begin()
 		}
 		n = after
 	}
@@ -141,8 +156,10 @@ func (n *nest) urge() {
 // queue has begin called once a loader waits for n, or at once if one does already.
 func (n *nest) queue(begin func()) {
 	n.mu.Lock()
-	n.hurry = begin
 	urged := n.urged
+	if !urged {
+		n.hurry = append(n.hurry, begin)
+	}
 	n.mu.Unlock()
 	if urged {
 		begin()
@@ -153,8 +170,11 @@ func (n *nest) queue(begin func()) {
 func (n *nest) urgent(hurry func()) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.hurry = hurry
-	return n.parent.running() != nil || n.urged
+	if n.parent.running() != nil || n.urged {
+		return true
+	}
+	n.hurry = append(n.hurry, hurry)
+	return false
 }
 
 func (l *load[K, V]) loads(reader, key any) bool {
@@ -172,4 +192,22 @@ func (f *flight[K, V]) loads(reader, key any) bool {
 	}
 	k, ok := key.(K)
 	return ok && f.key == k
+}
+
+func (l *load[K, V]) leases(key any, token tarn.Token) bool {
+	for _, f := range l.flights {
+		if f.leases(key, token) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *flight[K, V]) leases(key any, token tarn.Token) bool {
+	k, ok := key.(K)
+	if !ok || f.key != k {
+		return false
+	}
+	t, mine := f.load.reader.flights.leaseOf(f)
+	return mine && t == token
 }

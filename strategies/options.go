@@ -24,6 +24,7 @@ type Option interface {
 const (
 	defaultLoadTimeout   = 30 * time.Second
 	defaultMaxBatch      = 1000
+	defaultLeaseWait     = time.Second
 	defaultHoldLife      = time.Minute
 	defaultSettleTimeout = 5 * time.Second
 )
@@ -41,6 +42,7 @@ type readConfig struct {
 	loadContext  func(context.Context) context.Context
 	maxLoads     int
 	maxBatch     int
+	leaseWait    time.Duration
 	holdLife     time.Duration
 	blindFills   bool
 	withoutHolds bool
@@ -56,6 +58,7 @@ func newReadConfig(opts []ReadOption) readConfig {
 	c := readConfig{
 		loadTimeout: defaultLoadTimeout,
 		maxBatch:    defaultMaxBatch,
+		leaseWait:   defaultLeaseWait,
 		holdLife:    defaultHoldLife,
 	}
 	for _, o := range opts {
@@ -177,6 +180,21 @@ func WithMaxBatch(n int) ReadOption {
 		panic(fmt.Sprintf("strategies: WithMaxBatch: not positive: %d", n))
 	}
 	return readOption(func(c *readConfig) { c.maxBatch = n })
+}
+
+// WithLeaseWait bounds how long a load waits where somebody else is loading its key: another process, or another cache on
+// the same store. It asks the store again from time to time, and goes on as soon as it finds a value, or the lease free; a
+// stale value that the policy lets it serve is served at once. When the bound has passed it loads by itself and stores
+// nothing. Left out, it is a second, and never more than half of what [WithLoadTimeout] allows.
+//
+// 0 switches the wait off, for a source that had rather be asked more often than answer later: then every cache on the
+// store may load a cold key at the same time. A long wait is paid where the other has died, or takes longer: each cache
+// waits for it once, and later loads of the key wait for that one no more. It panics if d is negative.
+func WithLeaseWait(d time.Duration) ReadOption {
+	if d < 0 {
+		panic(fmt.Sprintf("strategies: WithLeaseWait: negative: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.leaseWait = d })
 }
 
 // WithHoldLife sets after which time a hold ends by itself, should its writer never settle it. It should exceed

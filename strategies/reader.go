@@ -35,6 +35,7 @@ type reader[K comparable, V any] struct {
 	config  readConfig
 
 	flights flights[K, V]
+	vain    vain[K]
 	repairs repairs[K]
 	places  *semaphore.Weighted // nil: as many loads as callers want
 
@@ -236,7 +237,8 @@ func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error
 		return false, nil // the lease may stand only because the store could not be told
 	}
 	var into [1]bool
-	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{f.token}, into[:])
+	token, _ := r.flights.leaseOf(f)
+	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{token}, into[:])
 	return into[0] && err == nil, err
 }
 

@@ -25,6 +25,10 @@ type Options struct {
 	// acts: synctest.Wait.
 	Wait func()
 
+	// Idle lets time pass. It is called where no actor stands at a step and not all have finished, in case that they wait
+	// for time alone. Nil: who waits then waits for ever.
+	Idle func()
+
 	// MaxRuns bounds how often the scene is run. Zero: there is no bound.
 	MaxRuns int
 
@@ -89,10 +93,10 @@ func (e *explorer) run() bool {
 	var print footprint
 	for depth := 0; ; depth++ {
 		e.options.Wait()
+		enabled := e.enabled(r)
 		if depth > 0 {
 			print = r.leave()
 		}
-		enabled := r.enabled()
 		if r.failed() != nil || len(enabled) == 0 {
 			return e.end(r, len(enabled) > 0)
 		}
@@ -109,6 +113,23 @@ func (e *explorer) run() bool {
 		}
 		r.execute(c)
 	}
+}
+
+// maxIdle is how often Idle is called before nobody can go on.
+const maxIdle = 100
+
+// enabled returns what can be next, if need be when time has passed.
+func (e *explorer) enabled(r *Run) []choice {
+	enabled := r.enabled()
+	for n := 0; n < maxIdle && e.options.Idle != nil && len(enabled) == 0; n++ {
+		if r.failed() != nil || r.unfinished() == "" {
+			break
+		}
+		e.options.Idle()
+		e.options.Wait()
+		enabled = r.enabled()
+	}
+	return enabled
 }
 
 // end ends a run that failed or in which nothing can go on.

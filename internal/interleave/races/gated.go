@@ -117,7 +117,9 @@ func (g *gated) after(ctx context.Context, op string, keys ...int) {
 }
 
 // looks says that a load begins.
-func (g *gated) looks(ctx context.Context, keys ...int) { g.w.procs[opOf(ctx).process()].looks(keys) }
+func (g *gated) looks(ctx context.Context, keys ...int) {
+	g.w.procs[opOf(ctx).process()].looks(ctx, keys)
+}
 
 // text names keys where there is a choice.
 func text(keys []int) string {
@@ -236,6 +238,9 @@ func (g *gated) Lease(ctx context.Context, keys []int, terms tarn.LeaseTerms, in
 	err := g.leaser.Lease(ctx, keys, terms, into)
 	for i := range keys {
 		g.w.Note([]string{"", "hit", "granted", "leased by another", "held"}[into[i].State])
+		if into[i].State == tarn.Leased {
+			g.w.leased++
+		}
 	}
 	g.after(ctx, "lease", keys...)
 	g.reads(ctx, keys...)

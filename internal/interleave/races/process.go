@@ -21,13 +21,15 @@ type process struct {
 	around  *strategies.WriteAroundCache[int, int]
 	back    *strategies.WriteBackCache[int, int] // nil: none
 
-	mu      sync.Mutex    // protects the below
-	loading map[int]int   // loads that run, by key
-	loads   map[int][]int // steps in which loads began to look at the store
+	mu      sync.Mutex              // protects the below
+	loading map[int]int             // loads that run, by key
+	loads   map[int][]int           // steps in which loads began to look at the store
+	looking map[int]context.Context // of the load that looked last, by key
 }
 
 func (w *world) newProcess(index int, opts []strategies.ReadOption) *process {
 	p := &process{w: w, index: index, loading: make(map[int]int), loads: make(map[int][]int)}
+	p.looking = make(map[int]context.Context)
 	if w.row.needs(index, needsAside) {
 		p.aside = strategies.LookAside(w.store, opts...)
 		p.cache = p.aside
@@ -207,12 +209,15 @@ func (p *process) begin(keys []int) {
 	}
 }
 
-// looks says that a load begins, and looks at the store first.
-func (p *process) looks(keys []int) {
+// looks says that a load looks at the store: it begins, or else it has waited for another's.
+func (p *process) looks(ctx context.Context, keys []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, key := range keys {
-		p.loads[key] = append(p.loads[key], p.w.Now())
+		if ctx != p.looking[key] {
+			p.loads[key] = append(p.loads[key], p.w.Now())
+		}
+		p.looking[key] = ctx
 	}
 }
 

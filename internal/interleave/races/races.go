@@ -33,6 +33,7 @@ type Row struct {
 	Failing int                     // how many loads may fail
 	Pause   bool                    // once, while a key is held, more time may pass than a hold lasts
 	Age     bool                    // once, at any time, more time may pass than a value is fresh
+	Asks    int                     // so often those who wait for others' loads ask again while there is something else to do
 	Warm    bool                    // the store begins with what the source has
 	TwoKeys bool                    // it is about both keys
 	Batch   bool                    // loader and writer take batches
@@ -62,6 +63,7 @@ const (
 	holdLife = time.Second
 	fresh    = time.Second
 	pause    = 1500 * time.Millisecond // longer than a hold lasts, and shorter than everything else
+	asking   = 60 * time.Millisecond   // longer than who waits for another's load pauses
 	maxRuns  = 100_000
 )
 
@@ -116,6 +118,7 @@ func Find(name string) Row {
 // Explore runs a row, in a bubble of testing/synctest, until something goes wrong or there is no other order.
 func Explore(row Row, s Settings) interleave.Report {
 	options := interleave.Options{Wait: synctest.Wait, MaxRuns: maxRuns, Sample: row.Sample, Seed: 1}
+	options.Idle = func() { time.Sleep(asking) }
 	return interleave.Explore(options, func(r *interleave.Run) { newWorld(r, row, s) })
 }
 
@@ -158,6 +161,7 @@ type world struct {
 	source *source
 	procs  []*process
 	held   int // how many holds were taken and not settled
+	leased int // how many loads found others'
 	plain  bool
 	loose  bool
 }
@@ -190,7 +194,21 @@ func newWorld(r *interleave.Run, row Row, s Settings) {
 	if row.Age {
 		r.Event("values get stale", func() bool { return true }, func() { time.Sleep(pause) })
 	}
+	for range row.Asks {
+		r.Event("who waits asks again", func() bool { return w.leased > 0 }, func() { time.Sleep(asking) },
+			w.flights()...)
+	}
 	r.Check(w.settled)
+}
+
+// flights are what the processes know of loads.
+func (w *world) flights() (all []any) {
+	for _, p := range w.procs {
+		for _, key := range w.row.keys() {
+			all = append(all, inFlight{p.index, key})
+		}
+	}
+	return all
 }
 
 // settled checks what remains when all is quiet: what was acknowledged is read, at once and when all holds are over.

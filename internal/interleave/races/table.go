@@ -37,6 +37,42 @@ var Table = []Row{
 		Rule:   "one lease holder fills; the other loads and stores nothing",
 		Actors: []Actor{Gets(0, 2), Gets(1, 1), Invalidates(1)},
 	}, {
+		Name:   "waiting for another process's load",
+		Rule:   "what is found after the wait is an answer only to who came before it was looked for",
+		Actors: []Actor{Gets(0, 1), Gets(1, 2), Invalidates(1)},
+		Asks:   1,
+	}, {
+		Name:   "joining who waits",
+		Rule:   "who waits will look again, so all who come meanwhile may join; who comes after the look needs a proof",
+		Actors: []Actor{Gets(0, 1), Gets(1, 1), Gets(1, 1), Invalidates(0)},
+		Asks:   1,
+	}, {
+		Name:    "joining who has waited in vain",
+		Rule:    "a load that is begun after the wait is over is joined only by who saw that the other's lease stands",
+		Actors:  []Actor{Gets(0, 1), Gets(1, 1), Gets(1, 1), Invalidates(1)},
+		Options: options(strategies.WithLeaseWait(asking)),
+		Asks:    1,
+	}, {
+		Name:   "waiting while the key is written",
+		Rule:   "who waits and finds a hold goes to the source, and stores nothing",
+		Actors: []Actor{Gets(0, 1), Gets(1, 1), Sets(0)},
+		Asks:   1,
+	}, {
+		Name:    "a batch of which one key is waited for",
+		Rule:    "what is waited for is looked at anew, and nothing else of its batch",
+		Actors:  []Actor{Gets(0, 1), GetsMany(1, 0, 1), Invalidates(1)},
+		TwoKeys: true,
+		Batch:   true,
+		Asks:    1,
+	}, {
+		Name:    "a stale value that another process replaces",
+		Rule:    "it is served only to who came before it was looked for",
+		Actors:  []Actor{Gets(0, 2), Gets(1, 1), Invalidates(1)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Warm:    true,
+		Age:     true,
+		Asks:    1,
+	}, {
 		Name:   "invalidation of a batch",
 		Rule:   "DeleteMany voids leases as Delete does",
 		Actors: []Actor{Gets(0, 1), Gets(0, 1), InvalidatesMany(0)},
