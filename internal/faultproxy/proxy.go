@@ -5,12 +5,12 @@ package faultproxy
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tarncache/tarn/internal/child"
 )
 
 // Proxy passes the connections of its address on to a server. All methods may be called by any number of goroutines.
@@ -35,19 +35,14 @@ type Proxy struct {
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
 	p := &Proxy{t: t, target: target, links: make(map[*link]struct{}), changed: make(chan struct{})}
-	// Not one of the ports that systems give to whoever connects: it has to be free again after Refuse.
-	for range 100 {
-		p.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(22_000)))
-		l, err := net.Listen("tcp", p.addr)
-		if err != nil {
-			continue
-		}
-		p.listen(l)
-		t.Cleanup(p.close)
-		return p
+	port, err := child.FreePort() // which is free again after Refuse
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("faultproxy: no port is free")
-	return nil
+	p.addr = child.Address(port)
+	p.listenAgain()
+	t.Cleanup(p.close)
+	return p
 }
 
 // Addr is where the proxy listens.

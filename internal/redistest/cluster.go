@@ -105,23 +105,22 @@ func (c *Cluster) Nodes() []*Server { return slices.Clone(c.nodes) }
 
 // Masters are the nodes that say they are masters.
 func (c *Cluster) Masters() []*Server {
-	return slices.DeleteFunc(c.Nodes(), func(n *Server) bool { return n.run.ended() || !n.says("role:master") })
+	return slices.DeleteFunc(c.Nodes(), func(n *Server) bool { return n.run.Ended() || !n.says("role:master") })
 }
 
 // Await returns when every node that runs says that the cluster is whole, when all agree on who has which slots, and
 // when the replicas have what their masters have.
 func (c *Cluster) Await() {
 	c.t.Helper()
-	eventually(c.t, "the cluster is whole", func() bool {
+	eventually(c.t, "the cluster is whole", c.nodes, func() bool {
 		view := ""
 		for _, node := range c.nodes {
-			if node.run.ended() {
+			if node.run.Ended() {
 				continue
 			}
 			whole := strings.Contains(node.look("CLUSTER", "INFO").Text, "cluster_state:ok")
-			ready := node.says("role:master") || node.says("master_link_status:up")
 			seen := ownersSeen(node.look("CLUSTER", "SLOTS"))
-			if !whole || !ready || seen == "" || view != "" && seen != view {
+			if !whole || !node.inStep() || seen == "" || view != "" && seen != view {
 				return false
 			}
 			view = seen
@@ -153,7 +152,7 @@ func (c *Cluster) Owner(slot int) *Server {
 	c.t.Helper()
 	c.Await()
 	for _, node := range c.nodes {
-		if node.run.ended() {
+		if node.run.Ended() {
 			continue
 		}
 		var owner *Server
@@ -176,7 +175,7 @@ func (c *Cluster) Failover(slot int) *Server {
 	c.t.Helper()
 	old := c.Owner(slot)
 	for _, node := range c.nodes {
-		if !node.run.ended() && node.says("role:slave") && node.follows(old) {
+		if !node.run.Ended() && node.says("role:slave") && node.follows(old) {
 			node.Call("CLUSTER", "FAILOVER")
 			return c.AwaitOwner(slot, old)
 		}
@@ -189,7 +188,7 @@ func (c *Cluster) Failover(slot int) *Server {
 func (c *Cluster) AwaitOwner(slot int, not *Server) *Server {
 	c.t.Helper()
 	var owner *Server
-	eventually(c.t, "the slot has another owner", func() bool {
+	eventually(c.t, "the slot has another owner", c.nodes, func() bool {
 		owner = c.Owner(slot)
 		return owner != not
 	})

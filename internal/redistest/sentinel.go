@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarncache/tarn/store/redisstore"
 )
@@ -31,15 +33,18 @@ func StartSentinels(t testing.TB, options ...Option) *Sentinels {
 	for _, replica := range s.servers[1:] {
 		replica.Call("REPLICAOF", "127.0.0.1", strconv.Itoa(s.servers[0].port))
 	}
-	s.awaitReplicas(s.servers[0])
+	s.awaitFollowers(s.servers[0])
 	s.startSentinels()
 	return s
 }
 
+// failoverTimeout is how long a failover may take before the sentinels give it up.
+const failoverTimeout = 4 * time.Second
+
 // hasty makes a sentinel find out within a second what otherwise takes it ten or more, and shortens how long it trusts
 // nobody after it has been held up itself. In milliseconds.
 var hasty = []string{
-	"SENTINEL", "DEBUG", "info-period", "200", "ping-period", "200", "ask-period", "200", "publish-period", "200",
+	"SENTINEL", "DEBUG", "info-period", "400", "ping-period", "500", "ask-period", "200", "publish-period", "200",
 	"election-timeout", "2000", "min-link-reconnect-period", "500", "tilt-period", "1000",
 }
 
@@ -61,7 +66,7 @@ func (s *Sentinels) startSentinels() {
 		}
 		sentinel.look(hasty...)
 	}
-	eventually(s.t, "the sentinels know the replicas and each other", func() bool {
+	eventually(s.t, "the sentinels know the replicas and each other", s.all(), func() bool {
 		return !slices.ContainsFunc(s.sentinels, func(sentinel *Server) bool {
 			return !sentinel.says("master0:name=" + MasterName + ",status=ok,address=" + s.servers[0].Addr() + ",slaves=2,sentinels=3")
 		})
@@ -79,7 +84,7 @@ func (s *Sentinels) linesOfSentinel(ids []string, i int) []string {
 		"sentinel auth-user " + MasterName + " " + adminName,
 		"sentinel auth-pass " + MasterName + " " + adminPassword,
 		"sentinel down-after-milliseconds " + MasterName + " 1000",
-		"sentinel failover-timeout " + MasterName + " 4000",
+		"sentinel failover-timeout " + MasterName + " " + strconv.FormatInt(failoverTimeout.Milliseconds(), 10),
 		"sentinel parallel-syncs " + MasterName + " 2",
 	}
 	for _, replica := range s.servers[1:] {
@@ -114,18 +119,20 @@ func addrs(servers []*Server) []string {
 	return addrs
 }
 
-// Master is the server that all sentinels say is the master and that says so itself, or nil while there is none.
+// Master is the server that all sentinels say is the master, having replaced every other, and that says so itself; nil
+// while there is none.
 func (s *Sentinels) Master() *Server {
 	var master string
 	for i, sentinel := range s.sentinels {
-		said := masterOf(sentinel.look("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterName))
+		_, line, _ := strings.Cut(sentinel.look("INFO", "sentinel").Text, "master0:name="+MasterName+",status=ok,address=")
+		said, _, _ := strings.Cut(line, ",")
 		if said == "" || i > 0 && said != master {
 			return nil
 		}
 		master = said
 	}
 	for _, server := range s.servers {
-		if server.Addr() == master && !server.run.ended() && server.says("role:master") {
+		if server.Addr() == master && !server.run.Ended() && server.says("role:master") {
 			return server
 		}
 	}
@@ -144,10 +151,18 @@ func masterOf(reply redisstore.Reply) string {
 // done and the old master follows the new one, which is returned.
 func (s *Sentinels) Failover() *Server {
 	s.t.Helper()
-	old := s.AwaitMaster(nil)
-	s.sentinels[0].Call("SENTINEL", "FAILOVER", MasterName)
-	master := s.AwaitMaster(old)
-	s.awaitReplicas(master)
+	old, asked := s.AwaitMaster(nil), time.Time{}
+	var master *Server
+	eventually(s.t, "there is another master", s.all(), func() bool {
+		// They may refuse for a moment, or give up half-way.
+		if time.Since(asked) > failoverTimeout {
+			s.sentinels[0].look("SENTINEL", "FAILOVER", MasterName)
+			asked = time.Now()
+		}
+		master = s.Master()
+		return master != nil && master != old
+	})
+	s.awaitFollowers(master)
 	return master
 }
 
@@ -155,26 +170,33 @@ func (s *Sentinels) Failover() *Server {
 func (s *Sentinels) AwaitMaster(not *Server) *Server {
 	s.t.Helper()
 	var master *Server
-	eventually(s.t, "there is a master", func() bool {
+	eventually(s.t, "there is a master", s.all(), func() bool {
 		master = s.Master()
 		return master != nil && master != not
 	})
 	return master
 }
 
-// awaitReplicas returns when all other servers that run have what the master has.
-func (s *Sentinels) awaitReplicas(master *Server) {
+// Await returns when there is a master, and all other servers that run have what it has.
+func (s *Sentinels) Await() {
 	s.t.Helper()
-	eventually(s.t, "the replicas follow", func() bool {
+	s.awaitFollowers(s.AwaitMaster(nil))
+}
+
+func (s *Sentinels) awaitFollowers(master *Server) {
+	s.t.Helper()
+	eventually(s.t, "the replicas follow", s.all(), func() bool {
 		return !slices.ContainsFunc(s.servers, func(server *Server) bool {
-			return server != master && !server.run.ended() && !server.follows(master)
+			return !server.run.Ended() && (!server.inStep() || server != master && !server.follows(master))
 		})
 	})
 }
 
-// follows reports whether the server is a replica that has all that its master has.
+func (s *Sentinels) all() []*Server { return slices.Concat(s.servers, s.sentinels) }
+
+// follows reports whether the server is a replica of the master.
 func (s *Server) follows(master *Server) bool {
-	return s.says("master_port:"+strconv.Itoa(master.port)) && s.says("master_link_status:up")
+	return s.says("master_port:" + strconv.Itoa(master.port))
 }
 
 // Client returns a new client of whichever server is the master, which is closed when the test ends.

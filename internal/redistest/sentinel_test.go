@@ -26,7 +26,7 @@ func TestSentinels(t *testing.T) {
 		require.Equal(t, "OK", text(t, c, "SET", "k", "v"))
 		first := s.Master()
 		require.Equal(t, s.Servers()[0], first)
-		require.Equal(t, int64(2), first.Call("WAIT", "2", "1000").Int)
+		require.Equal(t, int64(2), first.Call("WAIT", "2", "10000").Int)
 
 		began = time.Now()
 		second := s.Failover()
@@ -39,7 +39,7 @@ func TestSentinels(t *testing.T) {
 			require.ErrorContains(t, err, "READONLY")
 			require.Equal(t, "OK", text(t, c, "SET", "k", "w"))
 		}
-		require.Equal(t, int64(2), second.Call("WAIT", "2", "1000").Int)
+		require.Equal(t, int64(2), second.Call("WAIT", "2", "10000").Int)
 
 		began = time.Now()
 		second.Kill()
@@ -51,7 +51,8 @@ func TestSentinels(t *testing.T) {
 			return err == nil && reply.Text == "w"
 		}, 5*time.Second, time.Millisecond)
 		second.Restart()
-		require.Eventually(t, func() bool { return second.Call("ROLE").Items[0].Text == "slave" }, 20*time.Second, 10*time.Millisecond)
+		s.Await()
+		require.Equal(t, "slave", second.Call("ROLE").Items[0].Text)
 	})
 	for _, pid := range pids {
 		gone(t, pid)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarncache/tarn/internal/child"
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
@@ -28,7 +30,7 @@ type Server struct {
 	tls    *secured // nil: no TLS
 
 	mu  sync.Mutex // protects run
-	run *process
+	run *child.Process
 }
 
 // The user by whom a Server is looked after, whatever the test does to the others.
@@ -64,6 +66,30 @@ func Start(t testing.TB, options ...Option) *Server {
 	s := newServer(t, options...)
 	s.launch()
 	return s
+}
+
+// need returns the path of redis-server. Without it the test is skipped, or fails where nothing may be left out.
+func need(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	switch {
+	case err == nil:
+		return path
+	case os.Getenv("CI") == "true":
+		t.Fatal("redis-server is not on this machine; make deps installs it")
+	default:
+		t.Skip("redis-server is not on this machine; make deps installs it")
+	}
+	return ""
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	port, err := child.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // newServer prepares a server: its folder, and that it ends with the test.
@@ -122,9 +148,13 @@ func (s *Server) begin() error {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("redistest: %w", err)
 	}
-	run, err := start(s.log(), s.binary, append([]string{file}, s.mode...)...)
+	run, err := child.Program{
+		Path: s.binary,
+		Args: append([]string{file}, s.mode...),
+		Log:  filepath.Join(s.dir, "redis.log"),
+	}.Start()
 	if err != nil {
-		return fmt.Errorf("redistest: starting redis-server: %w", err)
+		return fmt.Errorf("redistest: redis-server: %w", err)
 	}
 	s.mu.Lock()
 	s.run = run
@@ -147,17 +177,16 @@ func (s *Server) await() error {
 			return nil
 		}
 		select {
-		case <-s.run.done:
-			return fmt.Errorf("redistest: redis-server ended (%v):\n%s", s.run.err, tail(s.log()))
+		case <-s.run.Done():
+			return fmt.Errorf("redistest: redis-server does not run: %s", s.run.Last())
 		case <-ctx.Done():
-			s.run.kill()
-			return fmt.Errorf("redistest: redis-server does not answer: %v\n%s", err, tail(s.log()))
+			last := s.run.Last()
+			s.run.End()
+			return fmt.Errorf("redistest: redis-server does not answer (%v): %s", err, last)
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }
-
-func (s *Server) log() string { return filepath.Join(s.dir, "redis.log") }
 
 // end ends the server without a trace.
 func (s *Server) end() {
@@ -165,18 +194,18 @@ func (s *Server) end() {
 		s.admin.Close()
 	}
 	if s.run != nil {
-		s.run.kill()
+		s.run.End()
 	}
 }
 
 // Addr is the address at which the server listens, without TLS.
-func (s *Server) Addr() string { return address(s.port) }
+func (s *Server) Addr() string { return child.Address(s.port) }
 
 // PID is the id of the server's process.
 func (s *Server) PID() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run.pid
+	return s.run.PID
 }
 
 // Client returns a new client of the server, which is closed when the test ends.
@@ -205,7 +234,7 @@ func (s *Server) Call(command ...string) redisstore.Reply {
 }
 
 // Kill ends the server with SIGKILL, and returns when it is gone.
-func (s *Server) Kill() { s.run.kill() }
+func (s *Server) Kill() { s.run.End() }
 
 // Restart starts the server again at the same address, with what its folder has, and waits until it answers. A server
 // that still runs is killed first.
@@ -233,13 +262,29 @@ func (s *Server) says(line string) bool {
 	return strings.Contains(s.look("INFO").Text, "\r\n"+line+"\r\n")
 }
 
-// eventually fails the test if what is not so within 30 seconds.
-func eventually(t testing.TB, what string, so func() bool) {
+// inStep reports whether the server is a replica that has all that its master has, or a master whose replicas get what
+// is written from now on; those that have just loaded its snapshot do not, until they say for the first time where
+// they are.
+func (s *Server) inStep() bool {
+	info := s.look("INFO", "replication").Text
+	if strings.Contains(info, "role:slave\r\n") {
+		return strings.Contains(info, "master_link_status:up\r\n")
+	}
+	replicas := strings.Count(info, ",state=")
+	return strings.Contains(info, "role:master\r\n") && strings.Count(info, ",state=online,") == replicas
+}
+
+// eventually fails the test if what is not so within 30 seconds, and says what the servers say.
+func eventually(t testing.TB, what string, servers []*Server, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("redistest: not within 30 seconds: %s", what)
+		if time.Now().Before(end) {
+			continue
 		}
+		for _, s := range servers {
+			t.Logf("%s: %s", s.Addr(), s.run.Last())
+		}
+		t.Fatalf("redistest: not within 30 seconds: %s", what)
 	}
 }
 
@@ -252,7 +297,7 @@ func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := s.run.signal(sig); err != nil {
+	if err := s.run.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/tarncache/tarn/internal/child"
 )
 
 // CA is an authority that nobody but a test knows.
@@ -111,7 +113,7 @@ func (s *Server) TLSAddr() string {
 	if s.tls == nil {
 		return ""
 	}
-	return address(s.tls.port)
+	return child.Address(s.tls.port)
 }
 
 func (ca *CA) newKey() *ecdsa.PrivateKey {
