@@ -93,12 +93,15 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return nil
 }
 
+// patience is how long End waits before it kills.
+var patience = 5 * time.Second
+
 // End ends the program and waits until it is gone. If it does not end within five seconds, it is killed.
 func (p *Process) End() {
 	_ = p.Signal(p.program.End)
 	select {
 	case <-p.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		_ = p.Signal(syscall.SIGKILL)
 		<-p.done
 	}
