@@ -10,8 +10,6 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-var mgetWords = []string{"MGET"}
-
 // mostPerCommand is how many values one MGET asks for. Redis does nothing else meanwhile.
 const mostPerCommand = 512
 

@@ -86,6 +86,7 @@ type Store[K comparable, V any] struct {
 	observer tarn.Observer
 	counts   counts
 	renewals renewals
+	streak   streak
 
 	publisher        string // 8 bytes
 	published        bool
@@ -123,7 +124,7 @@ func New[K comparable, V any](client Client, cfg Config[K, V]) *Store[K, V] {
 	s.clocks = make([]serverClock, len(s.names.records))
 	s.renewals.turn = make(chan struct{}, 1)
 	s.use(newScripts(cfg.Namespace, s.newest))
-	s.reads.New = func() any { return newRead() }
+	s.reads.New = func() any { return new(read) }
 	return s
 }
 
