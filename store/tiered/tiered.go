@@ -78,7 +78,14 @@ type nearParts[K comparable, V any] struct {
 	clearer tarn.Clearer
 	batch   tarn.BatchStore[K, V] // nil: key by key
 	hitter  tarn.Hitter[K, V]     // nil: Hit says nothing
+	before  hitterBefore[K, V]    // nil: Hit reads the clock, and again if the copy has deadlines
 	clock   ttl.Clock
+}
+
+// hitterBefore is a [tarn.Hitter] that says nothing from an instant of its clock on, as store/memory is: of one reading of
+// the clock it learns that a copy has not expired and that it is trusted.
+type hitterBefore[K comparable, V any] interface {
+	HitBefore(key K, until ttl.Time) (value V, ok bool)
 }
 
 // farParts are what is needed of the far store, and what is offered if it is there.
@@ -99,6 +106,9 @@ type farParts[K comparable, V any] struct {
 
 // New returns a Store that keeps copies of far's entries in near. What is in near already is dropped, and nobody else
 // may use near from now on. Close both when the Store is closed: they are the caller's.
+//
+// In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
+// second Store takes another one that is connected to the same place.
 //
 // New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], as store/memory is, or if far is not a Leaser, a
 // [tarn.Holder] and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one, because it depends on its
@@ -139,7 +149,10 @@ func partsOfNear[K comparable, V any](near tarn.Store[K, V]) (p nearParts[K, V])
 	p.clearer = require[tarn.Clearer]("near", near)
 	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](near)
 	p.hitter, _ = tarn.As[tarn.Hitter[K, V]](near)
-	p.clock, _ = clockOf(near)
+	var clocker tarn.Clocker
+	if p.clock, clocker = clockOf(near); clocker != nil {
+		p.before, _ = tarn.As[hitterBefore[K, V]](near)
+	}
 	return p
 }
 
