@@ -131,25 +131,35 @@ type Clocker interface {
 // Watcher is a Store that others change too, and that tells of it, so that copies of its entries can be kept near.
 type Watcher[K comparable] interface {
 	// Watch tells w what is changed by others, from the first call of w.Current on and until ctx ends, when it returns the
-	// context's error. It goes on by itself where the connection is lost. What is changed through this store itself, w
-	// is not told of. Watch waits for w: its methods are quick.
+	// context's error. It goes on by itself where the connection is lost. It calls one method of w at a time, and waits
+	// for it: they are quick.
+	//
+	// What is changed through this store itself, w is not told of, also where somebody else does it: whoever keeps copies
+	// sees to it that all changes come by him.
 	Watch(ctx context.Context, w Watch[K]) error
 }
 
 // Watch is told by a [Watcher] what has become of the entries of a store.
 //
-// A copy that was read from the store after Current was called first is no older than the store, but for the delay
-// that Current tells, as long as none of the three says otherwise.
+// A copy that was read from the store after Current was called first, or for the first time since a Lost, is no older than
+// the store, but for the delay that Current tells, as long as neither Changed nor Lost says otherwise.
 type Watch[K comparable] interface {
 	// Changed says that keys were changed, or held: their copies are old, and so is what is being read.
+	//
+	// It is said of everything after which a copy may be old: a Hold, whether or not it is settled; a Settle that stored
+	// something, or found its hold gone; a Fill that replaced an entry; Set, Add, Touch, Compute and Delete. Nobody has a
+	// copy of what was not there, so a Lease, and the Fill of an empty key, need not be told.
 	Changed(keys []K)
 
 	// Lost says that anything may have changed, since messages were lost, the store was cleared or restarted, or there
-	// are too many changes to name: all copies are old. It does not say that the store can be watched again; Current does.
+	// are too many changes to name: all copies are old, and so is what is being read, and what will be read until Current
+	// is called. It does not say that the store can be watched again; Current does.
 	Lost()
 
 	// Current says that everything that changed before this call was told, so that copies may be used until then, by the
-	// clock of the store (see [Clocker]).
+	// clock of the store (see [Clocker]). So a Watcher that asks the store how many changes there were counts from before
+	// it asked, and first waits for those that it was not told of: a change that is acknowledged after it asked is told,
+	// or called Lost, until then, or copies are not used any more. A later call takes the place of an earlier one.
 	Current(until ttl.Time)
 }
 
@@ -175,7 +185,8 @@ type Leaser[K comparable, V any] interface {
 	Lease(ctx context.Context, keys []K, terms LeaseTerms, into []Lease[V]) error
 
 	// Fill ends each lease, storing the entry if the lease still stands and the Fill says Store.
-	// It sets Stored accordingly.
+	// It sets Stored accordingly, and where it gave what it stored a shorter life than it was asked for, Entry.Expires,
+	// so that a copy of the entry does not outlive it.
 	Fill(ctx context.Context, fills []Fill[K, V]) error
 
 	// Stands sets into[i] to whether the lease tokens[i] of keys[i] still stands: whether nothing has changed
