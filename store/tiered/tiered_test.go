@@ -194,23 +194,24 @@ func TestChanges(t *testing.T) {
 			name    string
 			disturb func(f *fixture, cancel func()) tarn.Store[string, int]
 			fails   bool
+			trusts  bool
 		}{
-			{"here", func(f *fixture, cancel func()) tarn.Store[string, int] { return f.store }, false},
-			{"in another process", func(f *fixture, cancel func()) tarn.Store[string, int] { return f.other }, false},
+			{"here", func(f *fixture, cancel func()) tarn.Store[string, int] { return f.store }, false, true},
+			{"in another process", func(f *fixture, cancel func()) tarn.Store[string, int] { return f.other }, false, true},
 			{"here, and the reply is lost", func(f *fixture, cancel func()) tarn.Store[string, int] {
 				f.far.Inject(faulty.Fault{Kind: faulty.LoseReply, Ops: faulty.All &^ (faulty.Lease | faulty.Get)})
 				return f.store
-			}, true},
+			}, true, true},
 			{"here, while nothing is trusted", func(f *fixture, cancel func()) tarn.Store[string, int] {
 				f.shared.Down(true)
-				time.Sleep(5 * farstore.Bound)
+				time.Sleep(5*farstore.Bound + farstore.Heartbeat/2)
 				f.shared.Down(false)
 				return f.store
-			}, false},
+			}, false, false},
 			{"here, and the caller goes away meanwhile", func(f *fixture, cancel func()) tarn.Store[string, int] {
 				f.view.Fate(func() farstore.Fate { cancel(); return farstore.Fate{} })
 				return f.store
-			}, false},
+			}, false, true},
 		} {
 			t.Run(c.name+" "+w.name, bubble(func(t *testing.T) {
 				f := newFixture(t, 0)
@@ -230,6 +231,9 @@ func TestChanges(t *testing.T) {
 				synctest.Wait()
 				f.far.Heal()
 				ctx = t.Context()
+				if f.store.Trusted() != w.trusts {
+					t.Errorf("copies are trusted: %v, want %v", f.store.Trusted(), w.trusts)
+				}
 				if e, found, _ := f.near.Get(ctx, "k"); found && e.Stale {
 					t.Error("the old copy is still there")
 				}
