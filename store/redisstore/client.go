@@ -13,8 +13,8 @@ type Client interface {
 	// A command may run although its reply is an error, and may run twice, also after Do has returned: the Store's
 	// commands allow it.
 	//
-	// What the strings of a command refer to does not change, and Do may keep it. What a reply refers to is the
-	// caller's.
+	// What the strings of a command refer to does not change, and Do may keep it; the slices are the caller's again when
+	// Do has returned. What a reply refers to is the caller's.
 	Do(ctx context.Context, commands []Command, replies []Reply)
 
 	// Sharded reports whether Redis is a cluster, where all keys of a command have to lie in one hash slot. It does not
