@@ -90,9 +90,19 @@ func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
 	if r.batch == nil {
 		return eachOf(len(keys), func(i int) error { return r.delete(ctx, keys[i]) })
 	}
+	var broken []uint64
+	around := r.around(keys)
+	for _, i := range around {
+		broken = append(broken, r.broken(keys[i]))
+	}
 	err := r.batch.DeleteMany(ctx, keys)
 	if err != nil {
 		r.broke(err, failedOf(err, keys)...)
+	}
+	for n, i := range around {
+		if tarn.ErrAt(err, i, len(keys)) == nil {
+			r.repaired(keys[i], broken[n])
+		}
 	}
 	return during("delete", err)
 }

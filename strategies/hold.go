@@ -38,6 +38,10 @@ func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error)
 	h.tokens = make([]tarn.Token, len(keys))
 	h.until = r.clock.Now().Add(r.config.holdLife) // before it is sent: the store's count begins later
 	if err := r.holder.Hold(ctx, keys, r.config.holdLife, h.tokens); err != nil {
+		if r.config.holdsRequired && !refusesWrite(ctx, err) {
+			r.storeFailed(ctx, err, keys...)
+			err = &unheldError{err}
+		}
 		return nil, err
 	}
 	return h, nil

@@ -46,6 +46,8 @@ type readConfig struct {
 	holdLife     time.Duration
 	blindFills   bool
 	withoutHolds bool
+
+	holdsRequired bool
 }
 
 type writeConfig struct {
@@ -66,6 +68,9 @@ func newReadConfig(opts []ReadOption) readConfig {
 			panic("strategies: an option is nil")
 		}
 		o.applyRead(&c)
+	}
+	if c.withoutHolds && c.holdsRequired {
+		panic("strategies: WithoutHolds and WithHoldsRequired exclude each other")
 	}
 	return c
 }
@@ -220,6 +225,16 @@ func WithBlindFills() ReadOption {
 // expires. The same happens where two caches on one store write one key at once and invalidate in the other order.
 func WithoutHolds() ReadOption {
 	return readOption(func(c *readConfig) { c.withoutHolds = true })
+}
+
+// WithHoldsRequired refuses a write whose keys cannot be held because the store fails: it returns the store's error and
+// the source is not written; write-back tries such a write again, as if the source had failed. Left out, the write goes
+// on, and where the store cannot be told of it afterwards either, this cache goes around the store for the key until it
+// can be told; others on the store may return the older value until then. Choose it where a write that does not happen is
+// better than a read that is too old. It gives up that the source is written while the store is down. It excludes
+// [WithoutHolds].
+func WithHoldsRequired() ReadOption {
+	return readOption(func(c *readConfig) { c.holdsRequired = true })
 }
 
 // WithSettleTimeout bounds how long a write waits for the cache to be told of its outcome, after the source was

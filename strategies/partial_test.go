@@ -21,7 +21,7 @@ func TestPartOfABatchWhenTheCacheCannotBeTold(t *testing.T) {
 		ops  faulty.Op
 		late bool // the write outlasts its holds
 	}{
-		{"neither held nor deleted", faulty.Hold | faulty.Delete, false},
+		{"neither held nor deleted", faulty.Hold | faulty.Delete | faulty.DeleteMany, false},
 		{"held for too short a time, and not settled", faulty.Settle, true},
 	} {
 		t.Run(row.rule, func(t *testing.T) {

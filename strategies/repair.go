@@ -3,6 +3,7 @@ package strategies
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,27 +142,48 @@ func (r *reader[K, V]) repairSome(ctx context.Context) {
 		r.repairAll(ctx, all)
 		return
 	}
-	for _, key := range keys {
-		if !r.repairKey(ctx, key) {
+	for part := range slices.Chunk(keys, r.config.maxBatch) {
+		if !r.repairKeys(ctx, part) {
 			return
 		}
 	}
 }
 
-// repairKey invalidates one key, and reports whether the store could.
-func (r *reader[K, V]) repairKey(ctx context.Context, key K) bool {
-	n := r.broken(key)
-	if n == 0 {
-		return true
+// repairKeys invalidates keys, in one call if the store can, and reports whether it could.
+func (r *reader[K, V]) repairKeys(ctx context.Context, keys []K) bool {
+	broken := make([]uint64, len(keys))
+	for i, key := range keys {
+		broken[i] = r.broken(key)
 	}
-	ctx, cancel := context.WithTimeout(ctx, defaultSettleTimeout)
-	defer cancel()
-	if err := r.store.Delete(ctx, key); err != nil {
-		r.storeFailed(ctx, err, key)
-		return false
+	err := r.invalidate(ctx, keys)
+	for i, key := range keys {
+		if tarn.ErrAt(err, i, len(keys)) == nil {
+			r.repaired(key, broken[i])
+		}
 	}
-	r.repaired(key, n)
-	return true
+	if err != nil {
+		r.storeFailed(ctx, err, failedOf(err, keys)...)
+	}
+	return err == nil
+}
+
+// invalidate deletes keys. A store that takes them one by one has its time for each, and is asked for no more when it
+// has failed.
+func (r *reader[K, V]) invalidate(ctx context.Context, keys []K) (err error) {
+	within := func(do func(ctx context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, defaultSettleTimeout)
+		defer cancel()
+		return do(ctx)
+	}
+	if r.batch != nil && len(keys) > 1 {
+		return within(func(ctx context.Context) error { return r.batch.DeleteMany(ctx, keys) })
+	}
+	return eachOf(len(keys), func(i int) error {
+		if err == nil {
+			err = within(func(ctx context.Context) error { return r.store.Delete(ctx, keys[i]) })
+		}
+		return err
+	})
 }
 
 // repairAll clears the store, because more keys were to be repaired than there is room for.

@@ -203,3 +203,115 @@ func TestWriteBackGoesAroundToo(t *testing.T) {
 		require.NoError(t, c.Close(t.Context()))
 	})
 }
+
+func TestRepairsAreBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutage(t)
+		down := o.store.Inject(faulty.Fault{Kind: faulty.Fail, Ops: faulty.Hold | faulty.Delete | faulty.DeleteMany})
+		for i := range 2500 {
+			require.ErrorIs(t, o.c.Set(t.Context(), fmt.Sprint(i), 1), tarn.ErrMaybeStale)
+			require.NoError(t, o.mem.Put(fmt.Sprint(i), 0, 0))
+		}
+		require.Equal(t, 2500, o.mem.Len())
+		down.Release()
+		calls := o.store.Calls(faulty.Delete | faulty.DeleteMany)
+		time.Sleep(time.Minute)
+		require.Zero(t, o.mem.Len())
+		require.Equal(t, 3, o.store.Calls(faulty.Delete|faulty.DeleteMany)-calls)
+		time.Sleep(time.Hour)
+		require.Equal(t, 3, o.store.Calls(faulty.Delete|faulty.DeleteMany)-calls, "all are repaired")
+	})
+}
+
+// Of a batch that could not be held, what was written is deleted in one call; what that misses, the next one
+// repairs.
+func TestABatchThatCouldNotBeHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fails := range []bool{false, true} {
+			o := newOutage(t)
+			keys, values := []string{"a", "b"}, []int{5, 6}
+			_, err := tarn.GetMany(t.Context(), o.c, keys)
+			require.NoError(t, err)
+			o.c = strategies.WriteThrough(o.read, batchTable{o.src})
+			ops := faulty.Hold
+			if fails {
+				ops |= faulty.DeleteMany
+			}
+			down := o.store.Inject(faulty.Fault{Kind: faulty.Fail, Ops: ops})
+			err = o.c.SetMany(t.Context(), keys, values)
+			require.Equal(t, fails, errors.Is(err, tarn.ErrMaybeStale), "%v", err)
+			require.Equal(t, 1, o.store.Calls(faulty.Delete|faulty.DeleteMany))
+			down.Release()
+			if fails {
+				require.NoError(t, o.read.DeleteMany(t.Context(), keys))
+			}
+			calls := o.store.Calls(faulty.All)
+			time.Sleep(time.Hour)
+			require.Equal(t, calls, o.store.Calls(faulty.All), "nothing is left to repair")
+			many, err := tarn.GetMany(t.Context(), o.c, keys)
+			require.NoError(t, err)
+			require.Equal(t, map[string]int{"a": 5, "b": 6}, many)
+		}
+	})
+}
+
+// With holds required nothing is written that could not be held, whoever writes, and nothing is to be repaired.
+func TestHoldsRequired(t *testing.T) {
+	var back *strategies.WriteBackCache[string, int]
+	for name, write := range map[string]func(ctx context.Context, o *outage) error{
+		"write-through": func(ctx context.Context, o *outage) error { return o.c.Set(ctx, "a", 2) },
+		"write-around": func(ctx context.Context, o *outage) error {
+			return strategies.WriteAround(o.read, o.src).Set(ctx, "a", 2)
+		},
+		"update": func(ctx context.Context, o *outage) error {
+			c := strategies.LookAside(o.store, strategies.WithHoldsRequired())
+			return c.Update(ctx, []string{"a"}, func(ctx context.Context) error { return o.src.Save(ctx, "a", 2) })
+		},
+		"write-back": func(ctx context.Context, o *outage) error {
+			back, _ = strategies.WriteBack(o.read, o.src, strategies.WriteBackConfig[string, int]{})
+			if err := back.Set(ctx, "a", 2); err != nil {
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			return back.Flush(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOutage(t)
+				o.read = strategies.ReadThrough(o.store, o.src.source, strategies.WithHoldsRequired())
+				o.c = strategies.WriteThrough(o.read, o.src)
+				back = nil
+				down := o.store.Inject(faulty.Fault{Kind: faulty.Fail})
+				hasValue(t, 1, <-asked(t.Context(), o.c, "a"), "reads are answered by the source")
+				require.Error(t, write(t.Context(), o))
+				require.Equal(t, 1, o.src.row("a"), "the source was not written")
+				deletes := o.store.Calls(faulty.Delete | faulty.DeleteMany)
+				require.Zero(t, deletes, "nothing is to be repaired")
+				down.Release()
+				if back != nil {
+					require.NoError(t, back.Close(t.Context()))
+					require.Equal(t, 2, o.src.row("a"), "it was kept, and tried again")
+					return
+				}
+				require.NoError(t, write(t.Context(), o))
+				require.Equal(t, 2, o.src.row("a"))
+			})
+		})
+	}
+	t.Run("the error", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOutage(t)
+			c := strategies.WriteThrough(strategies.ReadThrough(o.store, o.src.source, strategies.WithHoldsRequired()), o.src)
+			o.store.Inject(faulty.Fault{Kind: faulty.Fail})
+			err := c.Set(t.Context(), "a", 2)
+			require.ErrorIs(t, err, faulty.ErrInjected)
+			require.ErrorContains(t, err, "tarn: write: the store cannot hold the key")
+			require.NotErrorIs(t, err, tarn.ErrMaybeStale)
+		})
+	})
+	require.PanicsWithValue(t, "strategies: WithoutHolds and WithHoldsRequired exclude each other", func() {
+		strategies.LookAside(newMemory[string, int](t), strategies.WithoutHolds(), strategies.WithHoldsRequired())
+	})
+}

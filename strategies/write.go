@@ -276,12 +276,31 @@ func unsettled(err, settled error, n int) error {
 
 // refusesWrite reports whether an error of Hold means that there is to be no write: it is not the store that failed.
 func refusesWrite(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, tarn.ErrClosed) || errors.Is(err, tarn.ErrTooManyHolds)
+	return ctx.Err() != nil || errors.Is(err, tarn.ErrClosed) || errors.Is(err, tarn.ErrTooManyHolds) || unheld(err)
 }
+
+// unheld reports whether an error of Hold says that the application wants no write without a hold.
+func unheld(err error) bool {
+	var u *unheldError
+	return errors.As(err, &u)
+}
+
+// unheldError is what a cache WithHoldsRequired says of a hold that the store has failed to take.
+type unheldError struct{ err error }
+
+func (e *unheldError) Error() string {
+	return "tarn: write: the store cannot hold the key: " + e.err.Error()
+}
+func (e *unheldError) Unwrap() error { return e.err }
 
 // forget deletes keys of the cache that were written without a hold.
 func forget[K comparable, V any](ctx context.Context, config *common, inner tarn.Guarded[K, V], keys []K) error {
-	err := eachOf(len(keys), func(i int) error { return inner.Delete(ctx, keys[i]) })
+	var err error
+	if many, ok := tarn.As[tarn.BatchCache[K, V]](inner); ok && len(keys) > 1 {
+		err = many.DeleteMany(ctx, keys)
+	} else {
+		err = eachOf(len(keys), func(i int) error { return inner.Delete(ctx, keys[i]) })
+	}
 	if err == nil {
 		return nil
 	}

@@ -71,15 +71,18 @@ var errUntried = errors.New("strategies: write-back: not tried")
 // attempt holds the keys of the operations, writes the source, and settles. It returns when the cache knows.
 func (c *WriteBackCache[K, V]) attempt(ctx context.Context, ops []tarn.Op[K, V]) *attempt[K, V] {
 	a := &attempt[K, V]{ops: ops}
-	c.hold(ctx, a)
+	if err := c.hold(ctx, a); err != nil {
+		a.errs, a.together = slices.Repeat([]error{err}, len(ops)), len(ops)
+		return a
+	}
 	c.apply(ctx, a)
 	c.settle(ctx, a)
 	return a
 }
 
 // hold holds the keys. If that fails, the write goes on without: a cache that is away must not keep writes from the
-// source.
-func (c *WriteBackCache[K, V]) hold(ctx context.Context, a *attempt[K, V]) {
+// source, unless the application said so: then its error is returned.
+func (c *WriteBackCache[K, V]) hold(ctx context.Context, a *attempt[K, V]) error {
 	holding, cancel := context.WithTimeout(ctx, c.settleTimeout)
 	defer cancel()
 	keys := make([]K, len(a.ops))
@@ -91,12 +94,16 @@ func (c *WriteBackCache[K, V]) hold(ctx context.Context, a *attempt[K, V]) {
 		err = panicked
 	}
 	if err == nil {
-		return
+		return nil
 	}
 	a.hold = nil
 	if ctx.Err() == nil {
 		c.tellContained(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(keys), Err: err})
 	}
+	if unheld(err) {
+		return err
+	}
+	return nil
 }
 
 // apply writes the source.
