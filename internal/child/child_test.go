@@ -37,7 +37,7 @@ func startSelf(t *testing.T, does string, end syscall.Signal) *Process {
 	log := filepath.Join(t.TempDir(), "log")
 	p, err := Program{Path: os.Args[0], Log: log, End: end}.Start()
 	require.NoError(t, err)
-	t.Cleanup(p.End)
+	t.Cleanup(func() { _ = p.Signal(syscall.SIGKILL) })
 	require.Eventually(t, func() bool {
 		text, _ := os.ReadFile(log)
 		return p.Ended() || strings.Contains(string(text), "ready")
@@ -46,7 +46,6 @@ func startSelf(t *testing.T, does string, end syscall.Signal) *Process {
 }
 
 func TestEnd(t *testing.T) {
-	patience = 50 * time.Millisecond
 	t.Cleanup(func() { patience = 5 * time.Second })
 	tests := []struct {
 		rule string
@@ -63,6 +62,10 @@ func TestEnd(t *testing.T) {
 			p := startSelf(t, tt.does, tt.end)
 			require.False(t, p.Ended())
 			require.NoError(t, syscall.Kill(p.PID, 0))
+			patience = time.Hour
+			if tt.does == "ignore" {
+				patience = 50 * time.Millisecond
+			}
 			p.End()
 			require.True(t, p.Ended())
 			require.ErrorIs(t, syscall.Kill(p.PID, 0), syscall.ESRCH)
