@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,4 +333,107 @@ func TestWatchUnderLoad(t *testing.T) {
 		count[s]++
 	}
 	require.Len(t, count, len(keys))
+}
+
+// slow is a Watch that stops at the first change until it is let go.
+type slow struct {
+	*notes
+	stopped, letGo chan struct{}
+	once           sync.Once
+}
+
+func (s *slow) Changed(keys []string) {
+	s.once.Do(func() { close(s.stopped); <-s.letGo })
+	s.notes.Changed(keys)
+}
+
+// More messages than a Watch takes note of are lost, and it says so.
+func TestWatchThatIsSlow(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	cfg.Heartbeat, cfg.HeartbeatTimeout = time.Hour, time.Hour // so that it is no heartbeat that notices
+	s := redisstore.New[string, string](server.Client(), cfg)
+	w := &slow{notes: &notes{told: make(chan string, 100_000)}, stopped: make(chan struct{}), letGo: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Watch(ctx, w) }()
+	defer func() { cancel(); <-done }()
+	require.Equal(t, "current", w.any(t))
+	writer := redisstore.New[string, string](server.Client(), cfg)
+	require.NoError(t, writer.Delete(ctx, "a"))
+	<-w.stopped
+	keys := make([]string, 5000)
+	require.NoError(t, writer.DeleteMany(ctx, keys))
+	received := func() bool { return server.Call("CLIENT", "LIST", "TYPE", "pubsub").Text != "" && len(w.told) == 0 }
+	require.True(t, received())
+	time.Sleep(100 * time.Millisecond) // for the messages to arrive
+	close(w.letGo)
+	require.Equal(t, "changed a", w.next(t))
+	for told := ""; told != "lost"; {
+		told = w.next(t)
+	}
+	require.Equal(t, "current", w.any(t))
+}
+
+// A subscription that stands and tells nothing any more is given up for another.
+func TestWatchThatIsDeaf(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	client := &deaf{scanning: scanning{server.Client()}}
+	_, told := watching(t, client, cfg)
+	writer := redisstore.New[string, string](server.Client(), cfg)
+	require.NoError(t, writer.Delete(t.Context(), "a"))
+	require.Equal(t, "lost", told.next(t))
+	require.Equal(t, "current", told.any(t))
+	require.NoError(t, writer.Delete(t.Context(), "b"))
+	require.Equal(t, "changed b", told.next(t))
+}
+
+// deaf is a client whose first subscription has no messages.
+type deaf struct {
+	scanning
+	subscribed bool // used by one goroutine after the other
+}
+
+func (c *deaf) Subscribe(ctx context.Context, channel string, ready func(), receive func(string)) error {
+	if !c.subscribed {
+		c.subscribed = true
+		receive = func(string) {}
+	}
+	return c.scanning.Subscribe(ctx, channel, ready, receive)
+}
+
+// What was lost while the records were being read is not made good by what they said.
+func TestWatchLosesWhileItReads(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := quick(unique())
+	cfg.HeartbeatTimeout = 10 * time.Second
+	client := &paused{scanning: scanning{server.Client()}, read: make(chan struct{}), goOn: make(chan struct{})}
+	_, told := watching(t, client, cfg)
+	<-client.read
+	// A heartbeat has read the records, and nothing was told yet.
+	server.Call("PUBLISH", "tarn:{"+cfg.Namespace+"}", "no message")
+	require.Equal(t, "lost", told.next(t))
+	before := client.reads.Load()
+	close(client.goOn)
+	require.Equal(t, "current", told.any(t))
+	require.Greater(t, client.reads.Load(), before, "it was read again")
+}
+
+// paused is a client that has the answer to the second reading of the records wait.
+type paused struct {
+	scanning
+	reads      atomic.Int32
+	read, goOn chan struct{}
+}
+
+func (c *paused) Do(ctx context.Context, commands []redisstore.Command, replies []redisstore.Reply) {
+	c.scanning.Do(ctx, commands, replies)
+	if commands[0].Words[0] == "MGET" && c.reads.Add(1) == 2 {
+		close(c.read)
+		<-c.goOn
+	}
 }
