@@ -60,6 +60,9 @@ var scenes = []scene{
 		name: "an own write under a hold", rule: "a settle drops the copy of its own process before it acknowledges",
 		readers: 1, reads: 2, own: true, write: (*world).hold, warm: true,
 	}, {
+		name: "an own settle whose hold is gone", rule: "a settle drops the copy when the far store has none any more",
+		readers: 1, reads: 2, own: true, write: (*world).settleLate, warm: true,
+	}, {
 		name: "an own set", rule: "a set drops the copy",
 		readers: 1, reads: 2, own: true, write: (*world).set, warm: true, near: true,
 	}, {
@@ -295,6 +298,14 @@ func (w *world) hold(ctx context.Context, s tarn.Store[int, int]) {
 	w.commit(ctx)
 	settlement := tarn.Settlement[int, int]{Token: tokens[0], Store: true, Entry: tarn.Entry[int]{Value: w.source}}
 	holder.Settle(ctx, []tarn.Settlement[int, int]{settlement})
+	w.acknowledge()
+}
+
+// settleLate settles a hold that is gone by now.
+func (w *world) settleLate(ctx context.Context, s tarn.Store[int, int]) {
+	w.commit(ctx)
+	holder, _ := tarn.HolderOf(s)
+	holder.Settle(ctx, []tarn.Settlement[int, int]{{Token: tarn.Token{1}}})
 	w.acknowledge()
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -413,28 +414,28 @@ func (c capping) Fill(ctx context.Context, fills []tarn.Fill[string, int]) error
 // obstinate is a near store that can be told to refuse.
 type obstinate struct {
 	*nearStore
-	refuses *bool
-	reads   *bool
+	refuses *atomic.Bool
+	reads   *atomic.Bool
 }
 
 var errRefused = errors.New("refused")
 
 func (o obstinate) Delete(ctx context.Context, key string) error {
-	if *o.refuses {
+	if o.refuses.Load() {
 		return errRefused
 	}
 	return o.nearStore.Delete(ctx, key)
 }
 
 func (o obstinate) DeleteMany(ctx context.Context, keys []string) error {
-	if *o.refuses {
+	if o.refuses.Load() {
 		return errRefused
 	}
 	return o.nearStore.DeleteMany(ctx, keys)
 }
 
 func (o obstinate) Clear(ctx context.Context) error {
-	if *o.refuses {
+	if o.refuses.Load() {
 		return errRefused
 	}
 	return o.nearStore.Clear(ctx)
@@ -442,7 +443,7 @@ func (o obstinate) Clear(ctx context.Context) error {
 
 func (o obstinate) Get(ctx context.Context, key string) (entry, bool, error) {
 	e, found, err := o.nearStore.Get(ctx, key)
-	if *o.reads {
+	if o.reads.Load() {
 		err = errRefused
 	}
 	return e, found, err
@@ -471,7 +472,7 @@ func TestObstinateNear(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, bubble(func(t *testing.T) {
-			refuses, reads := false, false
+			var refuses, reads atomic.Bool
 			f := newFixture(t, 0)
 			f.store.Close()
 			f.store = tiered.New(obstinate{f.near, &refuses, &reads}, f.far)
@@ -482,7 +483,7 @@ func TestObstinateNear(t *testing.T) {
 			synctest.Wait()
 			f.has(t, "k", entry{Value: 1})
 			f.copied(t, "k", true)
-			refuses = true
+			refuses.Store(true)
 			c.disturb(ctx, f)
 			for range 100 {
 				synctest.Wait()
@@ -492,11 +493,11 @@ func TestObstinateNear(t *testing.T) {
 				}
 				time.Sleep(100 * time.Millisecond)
 			}
-			refuses = false
+			refuses.Store(false)
 			time.Sleep(2 * farstore.Heartbeat)
 			f.has(t, "k", entry{Value: 2})
 			f.copied(t, "k", true)
-			reads = true
+			reads.Store(true)
 			f.has(t, "k", entry{Value: 2})
 		}))
 	}
@@ -505,7 +506,7 @@ func TestObstinateNear(t *testing.T) {
 // TestUnwatchedObstinateNear is that without anybody who tells.
 func TestUnwatchedObstinateNear(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		refuses, reads := false, false
+		var refuses, reads atomic.Bool
 		near := obstinate{memory.New(memory.Options[string, int]{MaxEntries: 100}), &refuses, &reads}
 		far := memory.New(memory.Options[string, int]{MaxEntries: 100})
 		defer near.Close()
@@ -513,12 +514,12 @@ func TestUnwatchedObstinateNear(t *testing.T) {
 		s := tiered.New(near, far, tiered.Unwatched(time.Hour))
 		s.Set(t.Context(), "k", entry{Value: 1})
 		s.Get(t.Context(), "k")
-		refuses = true
+		refuses.Store(true)
 		s.Set(t.Context(), "k", entry{Value: 2})
 		if e, _, _ := s.Get(t.Context(), "k"); e.Value != 2 || s.Trusted() {
 			t.Errorf("Get: %+v, trusted: %v", e, s.Trusted())
 		}
-		refuses = false
+		refuses.Store(false)
 		s.Set(t.Context(), "k", entry{Value: 3})
 		if !s.Trusted() {
 			t.Error("once it could be cleared, the near store is not trusted again")
@@ -552,11 +553,11 @@ func TestNewDropsWhatIsNear(t *testing.T) {
 // fickle is a far store whose Watch ends by itself.
 type fickle struct {
 	*nearStore
-	watches *int
+	watches *atomic.Int32
 }
 
 func (f fickle) Watch(ctx context.Context, w tarn.Watch[string]) error {
-	if *f.watches++; *f.watches > 1 {
+	if f.watches.Add(1) > 1 {
 		<-ctx.Done()
 		time.Sleep(time.Minute) // it takes its time to end
 		w.Current(ttl.End)
@@ -570,7 +571,7 @@ func (f fickle) Watch(ctx context.Context, w tarn.Watch[string]) error {
 // TestWatchEnds has a Watch that ends by itself, and one that takes long to end.
 func TestWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		watches := 0
+		var watches atomic.Int32
 		near := memory.New(memory.Options[string, int]{MaxEntries: 100})
 		far := memory.New(memory.Options[string, int]{MaxEntries: 100})
 		defer near.Close()
@@ -579,12 +580,12 @@ func TestWatchEnds(t *testing.T) {
 		synctest.Wait()
 		before := s.Trusted()
 		time.Sleep(1500 * time.Millisecond)
-		if !before || s.Trusted() || watches != 1 {
-			t.Errorf("trusted %v, then %v; watches: %d", before, s.Trusted(), watches)
+		if !before || s.Trusted() || watches.Load() != 1 {
+			t.Errorf("trusted %v, then %v; watches: %d", before, s.Trusted(), watches.Load())
 		}
 		time.Sleep(time.Second)
-		if watches != 2 {
-			t.Errorf("watches: %d", watches)
+		if watches.Load() != 2 {
+			t.Errorf("watches: %d", watches.Load())
 		}
 		begin := time.Now()
 		s.Close()
