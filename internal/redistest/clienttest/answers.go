@@ -30,6 +30,8 @@ func Single(t *testing.T, dial Dial) {
 	t.Run("callers", func(t *testing.T) { callers(t, c) })
 	t.Run("scan", func(t *testing.T) { scan(t, c) })
 	t.Run("subscriptions", func(t *testing.T) { subscriptions(t, s, c) })
+	t.Run("watch", func(t *testing.T) { watching(t, s, c) })
+	t.Run("script flush", func(t *testing.T) { scriptFlush(t, s, c) })
 	t.Run("restart", func(t *testing.T) { restart(t, s, c) })
 }
 

@@ -33,15 +33,16 @@ type To struct {
 	TLS                *tls.Config
 }
 
-// Run runs all of it, what speaks to one kind of servers beside what speaks to another. User is the minimal user of
-// the adapter's documentation.
-func Run(t *testing.T, dial Dial, user string) {
+// Run runs all of it, what speaks to one kind of servers beside what speaks to another. Rule is what the adapter's
+// documentation says that an ACL user needs in the namespace "users".
+func Run(t *testing.T, dial Dial, rule string) {
 	for name, part := range map[string]func(*testing.T){
 		"Single":   func(t *testing.T) { Single(t, dial) },
+		"Store":    func(t *testing.T) { Store(t, dial) },
 		"Sentinel": func(t *testing.T) { Sentinel(t, dial) },
 		"Cluster":  func(t *testing.T) { Cluster(t, dial) },
 		"TLS":      func(t *testing.T) { TLS(t, dial) },
-		"ACL":      func(t *testing.T) { ACL(t, dial, user) },
+		"ACL":      func(t *testing.T) { ACL(t, dial, rule) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"github.com/tarncache/tarn/internal/redistest/clienttest"
 )
 
-// The clients that the root module's tests speak through have to pass what they have to do with.
+// The clients that the root module's tests speak through have to pass too.
 
 func TestSingle(t *testing.T) { t.Parallel(); clienttest.Single(t, dial) }
 
@@ -17,7 +17,7 @@ func TestTLS(t *testing.T) { t.Parallel(); clienttest.TLS(t, dial) }
 
 func TestACL(t *testing.T) {
 	t.Parallel()
-	clienttest.ACL(t, dial, "~{app:* &tarn:* +hello +get +pttl +eval +set +publish +subscribe")
+	clienttest.ACL(t, dial, "~{users:* &tarn:{users} +@all -@dangerous")
 }
 
 func dial(t testing.TB, to clienttest.To) (clienttest.Client, error) {

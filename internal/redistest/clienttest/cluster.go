@@ -47,8 +47,11 @@ func Cluster(t *testing.T, dial Dial) {
 		})
 	})
 	t.Run("failover under load", func(t *testing.T) {
+		stop := load(t, newStore(c, "app-loaded"), false)
 		underLoad(t, c, 1, false, func() { s.Failover(redistest.Slot(inPartition(1, "k"))) })
+		stop()
 	})
+	t.Run("store", func(t *testing.T) { conformance(t, c, "app") })
 }
 
 func inPartition(p int, key string) string { return fmt.Sprintf("{app:%d}%s", p, key) }

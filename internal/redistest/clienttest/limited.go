@@ -9,19 +9,25 @@ import (
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
-// ACL checks that a client works as a user who may do little, and that what such a user may not do is an error. The
-// rule is a user's, without name and password, for the namespace "app".
+// ACL checks that a client works as a user who may do little, by TLS, and that what such a user may not do is an error.
+// The rule is that of the adapter's documentation, which says "users" where the namespace is.
 func ACL(t *testing.T, dial Dial, rule string) {
-	s := redistest.Start(t, redistest.User("default off", "app on >secret "+rule))
-	c := must(t, dial, To{Addrs: []string{s.Addr()}, Username: "app", Password: "secret"})
+	rule = strings.ReplaceAll(rule, "{users:", "{app*:") // namespaces here are app, app-watched, app-1 and so on
+	rule = strings.ReplaceAll(rule, "{users}", "{app*}")
+	ca := redistest.NewCA(t)
+	s := redistest.Start(t, redistest.MutualTLS(ca), redistest.User("default off", "app on >secret "+rule))
+	c := must(t, dial, To{
+		Addrs: []string{s.TLSAddr()}, TLS: ca.TrustingAndKnown(), Username: "app", Password: "secret",
+	})
 	ctx := t.Context()
-	l := listen(t, c, "tarn:{app}")
+	const key, channel = "{app:1}kkey", "tarn:{app}"
+	l := listen(t, c, channel)
 	l.stands(t)
 	script := redisstore.Command{
 		Words: []string{"EVAL", "redis.call('PUBLISH', ARGV[1], 'm') return redis.call('SET', KEYS[1], 'v')", "1"},
-		Keys:  []string{"{app:1}kkey"}, Args: []string{"tarn:{app}"},
+		Keys:  []string{key}, Args: []string{channel},
 	}
-	for _, got := range do(ctx, c, script, command("GET", "{app:1}kkey"), command("PTTL", "{app:1}kkey")) {
+	for _, got := range do(ctx, c, script, command("GET", key), command("PTTL", key)) {
 		if got.Kind == redisstore.Failed {
 			t.Error(got.Err)
 		}
@@ -56,10 +62,12 @@ func ACL(t *testing.T, dial Dial, rule string) {
 		}
 		c, err := dial(t, to)
 		if err == nil {
-			err = call(ctx, c, "GET", "{app:1}kkey").Err
+			err = call(ctx, c, "GET", key).Err
 		}
 		if err == nil || !strings.Contains(err.Error(), "NOAUTH") && !strings.Contains(err.Error(), "WRONGPASS") {
 			t.Errorf("password %q: %v", password, err)
 		}
 	}
+	t.Run("watch", func(t *testing.T) { watching(t, s, c) })
+	t.Run("store", func(t *testing.T) { conformance(t, c, "app") })
 }

@@ -21,7 +21,10 @@ func Sentinel(t *testing.T, dial Dial) {
 	}
 	l := listen(t, c, "ch")
 	l.stands(t)
+	w := watch(t, newStore(c, "app-watched"))
+	stop := load(t, newStore(c, "app-loaded"), false)
 	master := s.Failover()
+	stop()
 	eventually(t, "a write after the failover", func() error { return call(t.Context(), c, "SET", "k", "after").Err })
 	if got := master.Call("GET", "k"); !same(got, text("after")) {
 		t.Errorf("the new master has not what was written after the failover: %s", short(got))
@@ -43,4 +46,15 @@ func Sentinel(t *testing.T, dial Dial) {
 	again.stands(t)
 	master.Call("PUBLISH", "ch", "again")
 	within(t, 5*time.Second, "a message of the new master", again.messages)
+
+	eventually(t, "a change after the failover", func() error {
+		return newStore(c, "app-watched").Delete(t.Context(), "a")
+	})
+	w.until(t, "lost")
+	w.until(t, "current")
+	if err := newStore(c, "app-watched").Delete(t.Context(), "b"); err != nil {
+		t.Error(err)
+	}
+	w.until(t, "b")
+	t.Run("store", func(t *testing.T) { conformance(t, c, "app") })
 }

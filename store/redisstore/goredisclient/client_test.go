@@ -20,7 +20,8 @@ import (
 )
 
 // user is the user of the package's documentation.
-const user = "~{app:* &tarn:* +get +pttl +eval +set +publish +subscribe"
+const user = "~{users:* &tarn:{users} +ping +get +mget +getrange +pttl +time +set +setrange +del +pexpire +persist " +
+	"+eval +evalsha +publish +subscribe +scan"
 
 func TestClient(t *testing.T) { clienttest.Run(t, dial, user) }
 
