@@ -22,6 +22,9 @@
 // stored at all; see [tarn.Holder]), and a rule on who may share a load. Options that save one of them say what is
 // given up with it.
 //
+// Caches that share a store, in several processes, do not load a key at once either: one has its lease, and the others
+// wait a bounded time for what it stores; see [WithLeaseWait].
+//
 // If the store fails, the source answers, and writes reach it. A key that could not be invalidated meanwhile is
 // remembered: the cache goes around the store for it until it is repaired, by a load, a write, or a Delete that is tried
 // again in the background. Write-through, write-around and Update return [tarn.ErrMaybeStale] then; write-back, which has
