@@ -178,6 +178,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 				}
 			} else if args[0] != "" {
 				what = "store"
+				f.Entry.Expires = s.capped(f.Entry.Expires)
 			}
 		}
 		commands[i] = s.call("fill", name, 3, string(f.Token[:]), what, args[0], args[1], args[2], args[3])

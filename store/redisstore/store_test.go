@@ -204,3 +204,49 @@ func TestExpiresIsNeverLate(t *testing.T) {
 		}
 	}
 }
+
+// A near copy of what was filled must not outlive it, so a Fill says when that is gone.
+func TestAFillTellsOfAShorterLife(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx := t.Context()
+	for name, row := range map[string]struct {
+		maxLife time.Duration
+		asked   func(now ttl.Time) ttl.Time
+		shorter bool
+	}{
+		"never, capped":   {time.Minute, func(ttl.Time) ttl.Time { return 0 }, true},
+		"for ever":        {time.Minute, func(ttl.Time) ttl.Time { return ttl.End }, true},
+		"later, capped":   {time.Minute, func(now ttl.Time) ttl.Time { return now.Add(time.Hour) }, true},
+		"sooner":          {time.Minute, func(now ttl.Time) ttl.Time { return now.Add(time.Second) }, false},
+		"never, uncapped": {ttl.Forever, func(ttl.Time) ttl.Time { return 0 }, false},
+	} {
+		s := redisstore.New(server.Client(), redisstore.Config[string, string]{Namespace: "fill", MaxLife: row.maxLife})
+		asked := row.asked(s.Clock().Now())
+		leases := make([]tarn.Lease[string], 1)
+		require.NoError(t, s.Lease(ctx, []string{name}, tarn.LeaseTerms{Life: time.Minute}, leases), name)
+		fills := []tarn.Fill[string, string]{
+			{Key: name, Token: leases[0].Token, Store: true, Entry: tarn.Entry[string]{Value: "v", Expires: asked}},
+		}
+		require.NoError(t, s.Fill(ctx, fills), name)
+		require.True(t, fills[0].Stored, name)
+		if !row.shorter {
+			require.Equal(t, asked, fills[0].Entry.Expires, name)
+			continue
+		}
+		left := time.Duration(server.Call("PTTL", "{fill:"+partition(t, server, name)).Int) * time.Millisecond
+		told := fills[0].Entry.Expires.Sub(s.Clock().Now())
+		require.Greater(t, told, 50*time.Second, name)
+		require.LessOrEqual(t, told, left+time.Millisecond, name)
+	}
+}
+
+// partition returns what follows the namespace's colon in the Redis key of a key.
+func partition(t *testing.T, server *redistest.Server, key string) string {
+	t.Helper()
+	for _, k := range server.Call("KEYS", "{fill:*}k"+key).Items {
+		return strings.TrimPrefix(k.Text, "{fill:")
+	}
+	t.Fatal("nothing is stored")
+	return ""
+}

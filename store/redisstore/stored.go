@@ -126,6 +126,17 @@ func (s *Store[K, V]) life(expires, now ttl.Time) int64 {
 	return milliseconds(left)
 }
 
+// capped returns when an entry that is stored now is gone, if that is before expires, which nobody else knows of.
+func (s *Store[K, V]) capped(expires ttl.Time) ttl.Time {
+	if s.maxLife == forever && (expires == 0 || expires == ttl.End) {
+		return expires
+	}
+	if end := s.clock.Now().Add(s.maxLife); expires == 0 || expires > end {
+		return end
+	}
+	return expires
+}
+
 // milliseconds rounds up.
 func milliseconds(d time.Duration) int64 {
 	ms := d.Milliseconds()
