@@ -46,7 +46,8 @@ var Breaks = map[string]struct {
 	"lost": {store: around(func(b *broken) { b.Watcher = deaf{b.Watcher} })},
 
 	// A generation stays for ever: Clear and renewal change nothing.
-	"generations": {script: [][2]string{{"generation = pack(", "generation = generation or pack("}}},
+	"generations at Clear":   {script: [][2]string{{"generation = pack(", "generation = generation or pack("}}},
+	"generations at renewal": {script: [][2]string{{"generation = pack(", "generation = generation or pack("}}},
 
 	// A hold gets the life of the last one that came, though others have longer ones.
 	"longest life": {script: [][2]string{{"last = math.max(last, ends)", "last = ends"}}},

@@ -36,11 +36,20 @@ func (r Redis) dial() (client redisstore.Client, end func(), err error) {
 		timeout = 2 * time.Second
 	}
 	if r.Client == "goredis" {
-		c := redis.NewUniversalClient(&redis.UniversalOptions{
+		o := &redis.UniversalOptions{
 			Addrs: r.Addrs, MasterName: r.Master, IsClusterMode: r.Cluster,
 			ContextTimeoutEnabled: true, DialerRetries: 1, MaxRetries: 1, DialTimeout: timeout, ReadTimeout: timeout,
 			PoolSize: 32,
-		})
+		}
+		var c redis.UniversalClient
+		if !r.Cluster {
+			c = redis.NewUniversalClient(o)
+		} else {
+			cluster := o.Cluster()
+			// Left out, a minute may pass until the client asks who has taken a dead master's place.
+			cluster.ClusterStateReloadInterval = 500 * time.Millisecond
+			c = redis.NewClusterClient(cluster)
+		}
 		return goredisclient.Wrap(c), func() { c.Close() }, nil
 	}
 	c, err := rueidis.NewClient(rueidis.ClientOption{

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 	"github.com/tarncache/tarn/internal/pgtest"
+	"github.com/tarncache/tarn/internal/redistest"
 	"go.uber.org/goleak"
 )
 
@@ -21,7 +23,8 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv(ProcessEnv) != "" {
-		if err := errors.Join(Serve(os.Stdin, os.Stdout), goleak.Find()); err != nil {
+		redis.SetLogger(silent{}) // that a server is away is what is tested
+		if err := errors.Join(Serve(os.Stdin, os.Stdout), leaks()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -35,13 +38,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := leaks(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	fmt.Println(&total)
 	os.Exit(code)
 }
+
+// leaks returns an error if a goroutine is left. One of go-redis, which dials a server that is away, sleeps for a second
+// before it looks whether its pool is closed.
+func leaks() error {
+	return goleak.Find(goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 func parallelSet() (set bool) {
 	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
@@ -133,16 +146,22 @@ type trial struct {
 	record Record
 	terms  Terms
 	began  time.Time
+	round  int
+	server *redistest.Server // nil: there is another
+
+	coalesces bool // the database does not see every write: there are no versions
 }
 
 func newTrial(t *testing.T, db sourceOf) *trial {
 	run := runs.Add(1)
-	return &trial{T: t, began: time.Now(), base: Setup{
+	tr := &trial{T: t, began: time.Now(), base: Setup{
 		Seed: seed + uint64(run), Run: run, Driver: db.driver, DSN: db.dsn,
 		Store: "redis", Namespace: fmt.Sprintf("proof%d", run), Partitions: 16,
 		Caches: []string{"write-through", "look-aside", "write-around", "read-through"},
 		Fresh:  time.Minute, LeaseWait: 200 * time.Millisecond,
 	}}
+	t.Cleanup(tr.close) // before the servers go, which are later
+	return tr
 }
 
 // open opens a node more, in a process of its own as far as there are enough.
@@ -167,10 +186,10 @@ func (t *trial) openIn(p *Process, s Setup) *Remote {
 }
 
 // openBoth opens two nodes that differ in their clients.
-func (t *trial) openBoth(addrs ...string) {
+func (t *trial) openBoth() {
 	t.Helper()
 	for _, client := range []string{"goredis", "rueidis"} {
-		t.open(func(s *Setup) { s.Redis.Client, s.Redis.Addrs = client, addrs })
+		t.open(func(s *Setup) { s.Redis.Client = client })
 	}
 }
 
@@ -186,6 +205,7 @@ func (t *trial) trusted() {
 // work lets all nodes work until their time is over, or, if there is a meanwhile, until that returns.
 func (t *trial) work(w Work, meanwhile func()) {
 	t.Helper()
+	w.Seed += uint64(t.round)
 	w.For = max(w.For, time.Duration(float64(w.For)*stretch))
 	if meanwhile != nil {
 		w.For = time.Hour
@@ -228,32 +248,46 @@ func (t *trial) close() {
 	t.nodes = nil
 }
 
-// violations closes the nodes and returns what was found.
-func (t *trial) violations() []Violation {
+// check returns what is found until now.
+func (t *trial) check() []Violation {
 	t.Helper()
-	t.close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	db, err := OpenDatabase(ctx, t.base.Driver, t.base.DSN, t.base.Run)
-	if err != nil {
-		t.Fatal(err)
+	if t.coalesces {
+		return nil
 	}
+	db := t.source()
 	defer db.Close()
-	if t.record.Changes, err = db.Changes(ctx); err != nil {
+	var err error
+	if t.record.Changes, err = db.Changes(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return Check(&t.record.History, t.terms)
 }
 
+// source opens the database.
+func (t *trial) source() Database {
+	t.Helper()
+	db, err := OpenDatabase(context.Background(), t.base.Driver, t.base.DSN, t.base.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
 // judge is for a history in which nothing is to be found.
 func (t *trial) judge() {
 	t.Helper()
-	found := t.violations()
+	t.close()
+	found := t.check()
 	total.histories.Add(1)
 	total.operations.Add(int64(t.record.Operations()))
 	total.violations.Add(int64(len(found)))
 	t.Logf("%d operations in %v, %d violations; errors: %v; events: %v", t.record.Operations(),
 		time.Since(t.began).Round(time.Millisecond), len(found), t.record.Errors, t.record.Events)
+	if len(t.terms.Excepted) > 0 {
+		terms := t.terms
+		terms.Excepted = nil
+		t.Logf("in the time of which nothing is promised, reads of the past: %d", len(Check(&t.record.History, terms))-len(found))
+	}
 	for i, v := range found {
 		if i == 5 {
 			t.Errorf("and %d more", len(found)-i)
@@ -261,7 +295,7 @@ func (t *trial) judge() {
 		}
 		t.Errorf("%v (TARN_PROOF_SEED=%d)", v, seed)
 	}
-	if reads := len(t.record.Reads); reads < 100 {
+	if reads := len(t.record.Reads); reads < 20 {
 		t.Errorf("there were only %d reads", reads)
 	}
 }

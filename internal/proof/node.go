@@ -158,6 +158,16 @@ func (n *Node) Clear(ctx context.Context) error {
 	return clearer.Clear(ctx)
 }
 
+// Call makes a call of the store's script, as any miss does.
+func (n *Node) Call(ctx context.Context) error {
+	leaser, ok := tarn.LeaserOf(n.store)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	var lease [1]tarn.Lease[Item]
+	return leaser.Lease(ctx, []int64{0}, tarn.LeaseTerms{Life: time.Millisecond}, lease[:])
+}
+
 // Close ends all that the node has begun, the last first.
 func (n *Node) Close() error {
 	var errs []error

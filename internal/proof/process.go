@@ -31,7 +31,7 @@ const ProcessEnv = "TARN_PROOF_PROCESS"
 
 type request struct {
 	ID    int64
-	Do    string // "open", "trusted", "run", "stop", "clear" or "close"
+	Do    string // "open", "trusted", "run", "stop", "clear", "call" or "close"
 	Node  int64  // the ID of its "open"; of "stop", that of the "run"
 	Setup Setup
 	Work  Work
@@ -164,6 +164,9 @@ func (r *Remote) Trusted() error { return r.ask("trusted") }
 // Clear empties the node's store.
 func (r *Remote) Clear() error { return r.ask("clear") }
 
+// Call makes a call of the script of the node's store.
+func (r *Remote) Call() error { return r.ask("call") }
+
 // Close closes the node.
 func (r *Remote) Close() error { return r.ask("close") }
 
@@ -247,6 +250,8 @@ func (s *server) do(ctx context.Context, r *request) (Record, error) {
 		return Record{}, nil
 	case "clear":
 		return Record{}, n.Clear(brief)
+	case "call":
+		return Record{}, n.Call(brief)
 	case "close":
 		return Record{}, n.Close()
 	}

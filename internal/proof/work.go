@@ -209,9 +209,9 @@ func (n *Node) writeAndClear(ctx context.Context, changes []Change) []error {
 	return errorsOf(keys, n.Clear(context.WithoutCancel(ctx)))
 }
 
-// told notes an error, unless it says only that the caller's time has ended.
+// told notes an error, unless the caller's time has ended.
 func (c *caller) told(ctx context.Context, op string, err error) {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	if ctx.Err() == nil {
 		c.record.Errors[fmt.Sprintf("%s: %v", op, err)]++
 	}
 }
