@@ -255,6 +255,8 @@ func TestFaults(t *testing.T) {
 	})
 	t.Run("a list in the place of a record", func(t *testing.T) {
 		server, s := start(t)
+		_, _, err := s.Get(t.Context(), "k") // so that the time is known, which would be asked for by the script
+		require.NoError(t, err)
 		for _, record := range []string{"{faults:0}r", "{faults:1}r"} {
 			server.Call("DEL", record)
 			server.Call("RPUSH", record, "a")

@@ -15,7 +15,8 @@ import (
 // KeyScanner is a Client that can name the keys that Redis has. A Store is a [tarn.Scanner] only through one.
 type KeyScanner interface {
 	// ScanKeys calls f with the Redis keys that match pattern, as SCAN does on every node that takes writes: some at a
-	// time, in no order, one perhaps several times, and never none. It ends with the first error of f, which it returns.
+	// time, in no order, one perhaps several times, and never none. Calls of f come one after the other, the first error of
+	// f is the last, and ScanKeys returns it.
 	// The Redis commands that f calls for must not hinder those of ScanKeys, nor the other way round.
 	ScanKeys(ctx context.Context, pattern string, f func(keys []string) error) error
 }
