@@ -4,6 +4,10 @@
 //
 //	go run ./examples/quickstart
 //
+// With a Redis the same program has its cache there, with copies in memory; it uses keys of its own and removes them:
+//
+//	go run ./examples/quickstart -redis localhost:6379
+//
 // Start reading at strategies.go: that is all an application has to write. The exit status is 0 if every answer was
 // right, 1 if one was not or something failed, and 2 if the flags make no sense.
 package main

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
-	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/strategies"
 )
 
@@ -47,8 +46,11 @@ func measure(ctx context.Context, s settings, w *workload, way way, done *atomic
 	if err := fill(ctx, products, s.keys); err != nil {
 		return r, err
 	}
-	mem := memory.New(memory.Options[int64, Product]{MaxEntries: s.entries()})
-	defer mem.Close()
+	mem, closeCache, err := s.openCache(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, closeCache()) }()
 
 	v := newVersions(s.keys)
 	repo := &source{Products: products}

@@ -12,12 +12,12 @@ import (
 func printHead(out io.Writer, s settings) {
 	fmt.Fprintf(out, `
   database   SQLite in a temporary folder: %s products
-  cache      in memory: %s entries at most, none at the start of a run
+  cache      in %s: %s entries at most, none at the start of a run
   workload   %s operations by %d goroutines, %s of them reads;
              a few products are popular (Zipf, exponent %v);
              the same operations in every run (seed %d)
 
-`, grouped(s.keys), grouped(s.entries()), grouped(s.ops), workers, percent(s.reads, -1), skew, s.seed)
+`, grouped(s.keys), s.cache(), grouped(s.entries()), grouped(s.ops), workers, percent(s.reads, -1), skew, s.seed)
 }
 
 const legend = `

@@ -14,6 +14,7 @@ type settings struct {
 	reads float64
 	keys  int
 	seed  uint64
+	redis string // its address; empty: none
 }
 
 // entries is the size of the cache: a quarter of the products, so that it has to choose.
@@ -29,6 +30,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.Float64Var(&s.reads, "reads", 0.9, "`share` of the operations that are reads, from 0 to 1")
 	flags.IntVar(&s.keys, "keys", 20_000, "`number` of products in the database")
 	flags.Uint64Var(&s.seed, "seed", 1, "`number` that the workload is made from; the same one makes the same")
+	flags.StringVar(&s.redis, "redis", "",
+		"`address` of a Redis that is the cache, with copies in memory, as in localhost:6379 (default: memory alone)")
 
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
