@@ -162,8 +162,8 @@ func (n *node[K, V]) writeLife(fresh, expires ttl.Time, version uint32) {
 type marks struct{ word atomic.Uint32 }
 
 const (
-	maxUses = 15
-	watched = maxUses + 1
+	maxUses   = 15
+	isWatched = maxUses + 1
 )
 
 // hit counts a use and reports whether the policy watches the entry.
@@ -172,7 +172,7 @@ func (m *marks) hit() bool {
 	if word&maxUses != maxUses {
 		m.word.CompareAndSwap(word, word+1)
 	}
-	return word >= watched
+	return word >= isWatched
 }
 
 // take returns the uses, and forgets them.
@@ -187,7 +187,7 @@ func (m *marks) take() uint32 {
 // watch says whether the policy watches the entry.
 func (m *marks) watch(on bool) {
 	if on {
-		m.word.Or(watched)
+		m.word.Or(isWatched)
 	} else {
 		m.word.And(maxUses)
 	}

@@ -222,7 +222,7 @@ func TestAWatchedHitIsTold(t *testing.T) {
 		if err := read(); err != nil {
 			t.Fatal(err)
 		}
-		if n.marks.word.Load()&watched != 0 {
+		if n.marks.word.Load()&isWatched != 0 {
 			t.Errorf("%s: the policy was not told", name)
 		}
 	}

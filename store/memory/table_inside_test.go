@@ -27,9 +27,9 @@ func TestMovesAreAnnounced(t *testing.T) {
 	}
 	announced := func(what string, do func()) {
 		t.Helper()
-		before := table.geometry.Load() / version
+		before := table.geometry.Load() / oneMove
 		do()
-		if table.geometry.Load()/version == before {
+		if table.geometry.Load()/oneMove == before {
 			t.Errorf("%s: the version is as before", what)
 		}
 		for i, n := range nodes {
