@@ -25,10 +25,7 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 			into[i] = tarn.Lookup[V]{}
 			continue
 		}
-		value, seen := n.read(g.table.words)
-		if seen.torn {
-			value, seen = g.readLocked(n)
-		}
+		value, seen := g.read(n)
 		l := &into[i]
 		l.Found = true
 		l.Entry.Value, l.Entry.Negative, l.Entry.Stale = value, seen.negative, false

@@ -151,10 +151,7 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 	if n == nil {
 		return e, false, s.miss()
 	}
-	value, seen := n.read(g.table.words)
-	if seen.torn {
-		value, seen = g.readLocked(n)
-	}
+	value, seen := g.read(n)
 	if seen.expires|seen.fresh != 0 {
 		now := s.clock.Now()
 		if seen.expires.Passed(now) {
