@@ -73,7 +73,7 @@ func (s settings) replay(j *journal) error {
 	if s.quick || s.traces == "" { // among as many keys as the synthetic ones have, chance does little
 		runs = 1
 	}
-	for _, t := range s.traced() {
+	for _, t := range s.traced(j.told) {
 		plan := replay.Plan{
 			Traces: []replay.Traced{t}, Caches: hitCaches, Runs: runs, Optimum: true, Hold: 32 << 20,
 		}
@@ -84,8 +84,8 @@ func (s settings) replay(j *journal) error {
 	return nil
 }
 
-// traced returns the traces to replay. It says which it does not find.
-func (s settings) traced() []replay.Traced {
+// traced returns the traces to replay, and tells which it does not find.
+func (s settings) traced(told io.Writer) []replay.Traced {
 	var all []replay.Traced
 	if s.traces == "" {
 		requests := int64(1_000_000)
@@ -100,7 +100,7 @@ func (s settings) traced() []replay.Traced {
 	for _, rec := range recordings {
 		t, err := rec.open(s.traces, s.quick)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "report: the trace %s is left out: %v\n", rec.name, err)
+			fmt.Fprintf(told, "report: the trace %s is left out: %v\n", rec.name, err)
 			continue
 		}
 		all = append(all, t)

@@ -41,6 +41,8 @@ BenchmarkGrowth/entries=1000/cache=otter/reads=100-2   10   20.0 ns/op
 BenchmarkGrowth/entries=100000/cache=otter/reads=100-2   10   50.0 ns/op
 BenchmarkExpiry/entries=100000/cache=tarn-2   1   5.0 calm-get-us   6.0 calm-set-us   8.0 get-us   90.0 set-us   20.0 gone-ms
 BenchmarkExpiry/entries=100000/cache=otter-2   1   5.0 calm-get-us   6.0 calm-set-us   8.0 get-us   30.0 set-us   40.0 gone-ms
+BenchmarkExpiry/entries=100000/cache=ristretto-2   1   5.0 calm-get-us   6.0 calm-set-us   800.0 get-us   900.0 set-us   2001.0 gone-ms
+BenchmarkBound/cache=otter/load=new-2   1000   -3.0 above
 BenchmarkExpiryAtOnce/entries=100000/cache=tarn-2   1   400.0 at-once   8.0 get-us
 BenchmarkExpiryAtOnce/entries=100000/cache=tarn-2   1   1001.0 at-once   8.0 get-us
 BenchmarkExpiryAtOnce/entries=100000/cache=tarn-2   1   500.0 at-once   8.0 get-us
@@ -168,6 +170,10 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 		{"the clock stands beside it without a verdict", []string{"by the clock in a mass expiry of 100k", "Set 90.0 µs",
 			"before 5.00 and 6.00 µs; 1,000 of them take 200 µs |  |\n"}},
 		{"but among what is lost", []string{"| longest Set in a mass expiry, µs | 90.0 | otter 30.0 | × 3.00 |"}},
+		{"a mass expiry that nobody saw the end of", []string{"| ristretto (drops Sets) | 5.00 µs", "| more than 2 s |"}},
+		{"never above the bound is 0", []string{"| otter | 0 | – |"}},
+		{"theine's figure is in brackets where it holds too much", []string{"| oltp | 250 |", "| (30.00) |"}},
+		{"and elsewhere is not", []string{"| oltp | 2000 |", "| 46.00 |"}},
 		{"cells beside the table do not count, nor small ones of theine", []string{"every cell of the table", "1 of 2 cells",
 			"least: -2.00 (oltp at 2000, to theine)", "**missed**"}},
 		{"nor does theine in the mean", []string{"mean of the table", "34.00", "otter 34.00", "+0.00 **missed**"}},
@@ -191,7 +197,7 @@ func TestTheReportSaysWhatWasMeasured(t *testing.T) {
 	if l := line(report, "hits, oltp at 250"); l != "" {
 		t.Errorf("theine counts where it holds more than it may: %s", l)
 	}
-	for _, absent := range []string{"## Throughput\n\n\n", "### 0 % reads", "NaN", "Inf", "%!"} {
+	for _, absent := range []string{"| Replay |", "## Throughput\n\n\n", "### 0 % reads", "NaN", "Inf", "%!"} {
 		if strings.Contains(report, absent) {
 			t.Errorf("the report has %q", absent)
 		}
