@@ -89,6 +89,7 @@ func (s *Store[K, V]) sweep() {
 		more = false
 		for i := range s.segments {
 			more = s.sweepSome(&s.segments[i]) || more
+			runtime.Gosched() // a processor may have others waiting for it, who would wait for all of the sweep
 		}
 	}
 }

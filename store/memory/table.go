@@ -309,6 +309,24 @@ func (t *table[K, V]) room(buckets uint32) {
 	t.chunks.Store(&chunks)
 }
 
+// trim copies the first chunk of a small table to a shorter one, as room does to a longer one.
+func (t *table[K, V]) trim() {
+	chunks := *t.chunks.Load()
+	size := len(chunks[0])
+	for len(chunks) == 1 && size > leastBuckets && size/2 >= int(t.buckets()) {
+		size /= 2
+	}
+	if size == len(chunks[0]) {
+		return
+	}
+	shorter := make([]bucket[K, V], size)
+	for i := range shorter {
+		shorter[i].copy(&chunks[0][i])
+	}
+	chunks = [][]bucket[K, V]{shorter}
+	t.chunks.Store(&chunks)
+}
+
 // compact moves nodes from the chain behind a bucket into free slots before them, and lets go of what is empty then.
 func (t *table[K, V]) compact(head *bucket[K, V]) {
 	tail := head.next.Load()
