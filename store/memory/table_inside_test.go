@@ -134,11 +134,8 @@ func TestATrimmedTableIsWhole(t *testing.T) {
 		for _, n := range nodes[kept:] {
 			table.remove(n)
 			table.shrink(1)
-			if n.key%100 == 0 {
-				table.trim()
-			}
+			table.trim()
 		}
-		table.trim()
 		if got := len((*table.chunks.Load())[0]); got >= 2*int(table.buckets()) && got > leastBuckets {
 			t.Fatalf("%d buckets for the %d in use", got, table.buckets())
 		}
