@@ -70,7 +70,7 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 			if err := row.do(s); err != nil {
 				t.Fatal(err)
 			}
-			g := s.lock(hash, 1)
+			g := s.lockToStore(hash, 1, func(*segment[int, V]) bool { return true })
 			if !s.plain || !g.isPlain() {
 				t.Fatal("the store is not plain")
 			}

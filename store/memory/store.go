@@ -193,7 +193,9 @@ func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error
 	if plain {
 		at, fresh = s.prepare(key, hash, e)
 	}
-	g := s.lock(hash, weight)
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
+		return storable(key) && g.mayChange(key) == nil && !g.passed(e.Expires)
+	})
 	if plain && g.isPlain() {
 		g.setPlain(at, fresh, key, short(hash), e)
 		g.unlockPlain()
@@ -260,7 +262,7 @@ func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 
 func (s *Store[K, V]) deleteOne(ctx context.Context, key K) error {
 	hash := s.hash(key)
-	g := s.lock(hash, 0)
+	g := s.lock(hash)
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed
