@@ -23,8 +23,8 @@ const (
 
 // large is how many entries the benchmarks hold that measure what many entries cost.
 var large = flag.Int("entries", 10_000,
-	"how many entries BenchmarkHeap and BenchmarkExpiry hold, and a tenth of the most that BenchmarkGrowth holds; "+
-		"the report takes 1,000,000")
+	"how many entries BenchmarkHeap, BenchmarkExpiry and BenchmarkExpiryAtOnce hold, and a tenth of the most that "+
+		"BenchmarkGrowth holds; the report takes 1,000,000")
 
 // sampleSet is the keys of one type, made when they are first asked for. A value is its key. Every sample of a key has
 // memory of its own, as the key of a request has: a cache may not find out by its address that two are the same.

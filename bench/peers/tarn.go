@@ -15,9 +15,14 @@ type tarnStore[K Key, V any] struct {
 }
 
 func newTarn[K Key, V any](o Options) (*Peer[K, V], error) {
-	s := memory.New(memory.Options[K, V]{MaxEntries: o.Capacity})
+	return Tarn(memory.New(memory.Options[K, V]{MaxEntries: o.Capacity}), o.Life), nil
+}
+
+// Tarn makes a peer of a store, for who needs one with other options than New gives it.
+func Tarn[K Key, V any](s *memory.Store[K, V], life time.Duration) *Peer[K, V] {
 	return &Peer[K, V]{
-		Cache: tarnStore[K, V]{s, o.Life},
+		Cache: tarnStore[K, V]{s, life},
+		Facts: All()[0],
 		Len:   s.Len,
 		Wait:  nothing, // a Set has had its effect when it returns
 		Close: func() { _ = s.Close() },
@@ -27,7 +32,7 @@ func newTarn[K Key, V any](o Options) (*Peer[K, V], error) {
 				panic(err)
 			}
 		},
-	}, nil
+	}
 }
 
 func (c tarnStore[K, V]) Get(key K) (V, bool) {

@@ -173,6 +173,7 @@ func FuzzPolicy(f *testing.F) {
 				o.policy.SetLimit(8 + uint64(ops[1]))
 				for o.policy.Weight() > o.policy.Limit() && o.policy.EvictOne() {
 				}
+				o.policy.Shrink(int(ops[0] >> 4))
 			case 4:
 				if ops[1] == 0 {
 					o.clear()

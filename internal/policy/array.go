@@ -34,6 +34,24 @@ func (a *array[T]) grow(n int) {
 	}
 }
 
+// cut gives back the memory of what is not among the first n elements. Some of that may stay as it is.
+func (a *array[T]) cut(n int) {
+	if chunks := max((n+chunkLen-1)>>chunkBits, 1); chunks < len(a.chunks) {
+		clear(a.chunks[chunks:])
+		a.chunks = a.chunks[:chunks]
+		a.len = chunks * chunkLen
+	}
+	size := a.len
+	for size <= chunkLen && size > firstLen && size/2 >= n {
+		size /= 2
+	}
+	if size < a.len {
+		first := make([]T, size)
+		copy(first, a.chunks[0])
+		a.chunks[0], a.len = first, size
+	}
+}
+
 // weights of the entries in an array of them. If not on, all weigh 1, and it takes no memory.
 type weights struct {
 	on bool

@@ -171,3 +171,71 @@ func TestScores(t *testing.T) {
 		})
 	}
 }
+
+// A lead that chance does not explain counts in the short run only if it makes up for what a change costs.
+func TestAShortLeadHasToBeWorthAChange(t *testing.T) {
+	const capacity, first, second = 1000, 1 << 0, 1 << 1 // bits of arms
+	for _, row := range []struct {
+		lead   int // uses that the second arm alone had, before the next look
+		chosen int
+	}{
+		{25, 0}, // more than four standard deviations and two, less than 0.03 capacities besides
+		{70, 1},
+	} {
+		l := &lab{policy: &Policy{choice: new(Choice)}, capacity: capacity}
+		for range 100 * capacity {
+			l.scores.count(first, 1, l) // so that the long run decides nothing
+		}
+		l.scores.short = tally{}
+		for use := range capacity / looks { // later the long run has its way
+			had := uint8(allArms)
+			if use < row.lead {
+				had = second
+			}
+			l.scores.count(had, 1, l)
+		}
+		if got := l.policy.choice.Arm(); got != row.chosen {
+			t.Errorf("a lead of %d uses: arm %d, want %d", row.lead, got, row.chosen)
+		}
+	}
+}
+
+// What is no longer in the sample leaves the shadows before all others: nobody says when it is used.
+func TestWhatIsNotInTheSampleLeavesTheShadows(t *testing.T) {
+	const limit, most = 4 * maxShadow, maxShadow * 5 / 4
+	o := newOwned(limit)
+	for i := range maxShadow {
+		o.insert(hashOf(i), 10)
+	}
+	l := o.policy.lab
+	outside := func() (n [armCount]int) {
+		for _, c := range l.cells.of[1:] {
+			for arm := range n {
+				if c.has>>arm&1 != 0 && !l.samples(c.hash) {
+					n[arm]++
+				}
+			}
+		}
+		return n
+	}
+	i := maxShadow
+	for ; l.rate == 0; i++ {
+		o.insert(hashOf(i), 10)
+	}
+	before := outside()
+	for sampled := 0; sampled < most; i++ {
+		if o.insert(hashOf(i), 10); l.samples(hashOf(i)) {
+			sampled++
+		}
+	}
+	after := outside()
+	t.Logf("rate %d: %v cells outside, then %v", l.rate, before, after)
+	for arm := range before {
+		if before[arm] < maxShadow/4 {
+			t.Fatalf("shadow %d has %d cells outside the sample, too few to tell", arm, before[arm])
+		}
+		if after[arm] > before[arm]/20 {
+			t.Errorf("of %d keys outside the sample shadow %d still has %d", before[arm], arm, after[arm])
+		}
+	}
+}

@@ -60,6 +60,7 @@ type Policy struct {
 	armed   uint32 // number of arm
 	choice  *Choice
 	lab     *lab
+	renewal *renewal // nil: none is going on
 }
 
 // New returns an empty policy whose limit is 0.

@@ -163,6 +163,7 @@ func TestQueuesAgreeWithTheOwner(t *testing.T) {
 					o.policy.SetLimit(20 + random.Uint64N(500))
 					for o.policy.Weight() > o.policy.Limit() && o.policy.EvictOne() {
 					}
+					o.policy.Shrink(0)
 				}
 			case 5:
 				if random.Uint32N(5000) == 0 {

@@ -9,7 +9,7 @@ package policy
 // addition does more than a bounded amount of work.
 type sketch struct {
 	words     array[uint64] // 16 counters each
-	blocks    int           // in use
+	blocks    int           // in use; some, once grow was called
 	level     uint          // at least 2^level blocks, and fewer than twice as many
 	entries   int           // that grow was told of
 	additions int           // since the last halving began
@@ -79,9 +79,6 @@ func spread(hash uint32) uint32 {
 
 // estimate returns how often the key was added, from 0 to 15. It errs on the high side.
 func (s *sketch) estimate(hash uint32) uint64 {
-	if s.blocks == 0 {
-		return 0
-	}
 	words, bits := s.locate(hash)
 	least := uint64(15)
 	for i := uint32(0); i < blockWords; i += 2 {
@@ -93,9 +90,6 @@ func (s *sketch) estimate(hash uint32) uint64 {
 
 // add adds n uses of a key.
 func (s *sketch) add(hash uint32, n uint32) {
-	if s.blocks == 0 {
-		return
-	}
 	words, bits := s.locate(hash)
 	for i := uint32(0); i < blockWords; i += 2 {
 		word, shift := i+bits&1, bits>>1&15*4

@@ -16,48 +16,56 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
-	var timed bool
+	hits, timed := 0, false
 	for i, key := range keys {
-		hash := s.hash(key)
-		g := s.segment(hash)
-		n := g.table.find(key, short(hash))
-		if n == nil {
-			into[i] = tarn.Lookup[V]{}
-			continue
-		}
-		value, seen := n.read(g.table.words)
-		if seen.torn {
-			value, seen = g.readLocked(n)
-		}
-		l := &into[i]
-		l.Found = true
-		l.Entry.Value, l.Entry.Negative, l.Entry.Stale = value, seen.negative, false
-		l.Entry.Fresh, l.Entry.Expires = seen.fresh, seen.expires
-		if n.marks.hit() {
-			g.watched(n)
-		}
-		timed = timed || seen.expires|seen.fresh != 0
-	}
-	var now ttl.Time
-	if timed {
-		now = s.clock.Now() // after all were looked up, so that none is returned that has expired by then
-	}
-	hits := uint64(0)
-	for i := range into {
-		l := &into[i]
-		switch {
-		case !l.Found:
-		case timed && l.Entry.Expires.Passed(now):
-			*l = tarn.Lookup[V]{}
-		default:
-			l.Entry.Stale = timed && l.Entry.Fresh.Passed(now)
+		life := s.lookUp(key, &into[i])
+		timed = timed || life
+		if into[i].Found {
 			hits++
 		}
 	}
+	if timed { // the clock is read after all were looked up, so that none is returned that has expired by then
+		hits -= dropExpired(into, s.clock.Now())
+	}
 	count := s.counts.own()
-	count.hits.Add(hits)
-	count.misses.Add(uint64(len(keys)) - hits)
+	count.hits.Add(uint64(hits))
+	count.misses.Add(uint64(len(keys) - hits))
 	return nil
+}
+
+// lookUp sets into to what is stored under key, expired or not, and reports whether it has a life.
+func (s *Store[K, V]) lookUp(key K, into *tarn.Lookup[V]) (timed bool) {
+	hash := s.hash(key)
+	g := s.segment(hash)
+	n := g.table.find(key, short(hash))
+	if n == nil {
+		*into = tarn.Lookup[V]{}
+		return false
+	}
+	value, seen := g.read(n)
+	into.Found = true
+	into.Entry.Value, into.Entry.Negative, into.Entry.Stale = value, seen.negative, false
+	into.Entry.Fresh, into.Entry.Expires = seen.fresh, seen.expires
+	if n.marks.hit() {
+		g.watched(n)
+	}
+	return seen.expires|seen.fresh != 0
+}
+
+// dropExpired empties the lookups of what has expired by now, says of the others which are stale, and returns how many
+// it emptied.
+func dropExpired[V any](lookups []tarn.Lookup[V], now ttl.Time) (expired int) {
+	for i := range lookups {
+		switch l := &lookups[i]; {
+		case !l.Found:
+		case l.Entry.Expires.Passed(now):
+			*l = tarn.Lookup[V]{}
+			expired++
+		default:
+			l.Entry.Stale = l.Entry.Fresh.Passed(now)
+		}
+	}
+	return expired
 }
 
 // SetMany sets keys[i] to entries[i], each as Set does, one after the other.

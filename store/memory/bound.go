@@ -74,15 +74,22 @@ func (s *Store[K, V]) admissible(e *tarn.Entry[V], weight int64) (int64, error) 
 
 var errNegativeWeight = errors.New("memory: Options.Weigh returned a negative weight")
 
-// lock locks the segment of a hash for an operation that may store an entry of weight there, 0 for none, and sees to
-// it that the entry is within the segment's limit once the segment has evicted others.
-func (s *Store[K, V]) lock(hash uint64, weight int64) *segment[K, V] {
+// lock locks the segment of a hash.
+func (s *Store[K, V]) lock(hash uint64) *segment[K, V] {
 	g := s.segment(hash)
 	g.mu.Lock()
+	return g
+}
+
+// lockToStore locks the segment of a hash for an operation that may store an entry of weight there, 0 for none, and sees
+// to it that the entry is within the segment's limit once the segment has evicted others. Other segments are made to
+// evict only if may says, with the segment locked, that the entry will be stored. It may change nothing.
+func (s *Store[K, V]) lockToStore(hash uint64, weight int64, may func(*segment[K, V]) bool) *segment[K, V] {
+	g := s.lock(hash)
 	if (weight > int64(g.policy.Limit()) || weight == absence) && !s.admit(g, weight) {
 		g.giveBack()
 		g.mu.Unlock()
-		s.lockFor(g, weight)
+		s.lockFor(g, weight, may)
 	}
 	return g
 }
@@ -102,9 +109,11 @@ func (s *Store[K, V]) admit(g *segment[K, V], weight int64) bool {
 
 // lockFor locks a segment that alone has no room for an entry of weight: with all the others locked, they evict in its
 // stead. That happens to an entry as heavy as very many others, or when all room was taken before a segment got any.
-func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64) {
+func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64, may func(*segment[K, V]) bool) {
 	s.lockAll()
-	s.evictOthers(g, weight)
+	if may(g) {
+		s.evictOthers(g, weight)
+	}
 	for i := range s.segments {
 		if other := &s.segments[i]; other != g {
 			c := other.unlock()

@@ -28,7 +28,9 @@ func (s *Store[K, V]) Compute(
 		if op == tarn.ComputeStore {
 			weight = s.weigh(key, &e)
 		}
-		g := s.lock(hash, weight)
+		g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
+			return storable(key) && g.mayChange(key) == nil && g.stands(seen, key, short(hash)) && !g.passed(e.Expires)
+		})
 		now, done, err := g.commit(seen, key, short(hash), &e, op, weight)
 		c := g.unlock()
 		s.after(ctx, &c)
@@ -50,7 +52,7 @@ func (s *Store[K, V]) see(ctx context.Context, key K, hash uint64) (sight[K, V],
 	if err := ctx.Err(); err != nil {
 		return sight[K, V]{}, err
 	}
-	g := s.lock(hash, 0)
+	g := s.lock(hash)
 	defer g.unlock()
 	if err := g.mayChange(key); err != nil {
 		return sight[K, V]{}, err
@@ -65,6 +67,12 @@ func (g *segment[K, V]) sightOf(n *node[K, V]) sight[K, V] {
 	return sight[K, V]{n, n.version.Load(), g.entryOf(n)}
 }
 
+// stands reports whether what was seen under a key is there still. The caller has mu.
+func (g *segment[K, V]) stands(seen sight[K, V], key K, hash uint32) bool {
+	n := g.live(key, hash)
+	return n == seen.node && (n == nil || n.version.Load() == seen.version)
+}
+
 // commit does what f said, if what f saw still stands, and returns what stands then. The caller has mu.
 func (g *segment[K, V]) commit(
 	seen sight[K, V], key K, hash uint32, e *tarn.Entry[V], op tarn.ComputeOp, weight int64,
@@ -72,7 +80,7 @@ func (g *segment[K, V]) commit(
 	if err := g.mayChange(key); err != nil {
 		return now, true, err
 	}
-	if n := g.live(key, hash); n != seen.node || n != nil && n.version.Load() != seen.version {
+	if !g.stands(seen, key, hash) {
 		return now, false, nil
 	}
 	g.changed(key)

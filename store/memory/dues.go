@@ -10,37 +10,35 @@ import "github.com/tarncache/tarn/ttl"
 // and writes down when the next is due.
 type dues struct {
 	chunks []dueChunk // as many as the table has, or fewer
-	first  ttl.Time   // before it nothing expires; never: nothing has a deadline
+	first  ttl.Time   // before it nothing expires; 0 or ttl.End: nothing has a deadline
 	cursor int        // the chunk to look into next
 }
 
 type dueChunk struct {
-	buckets []ttl.Time // chunkBuckets of them; nil: none has a deadline
+	buckets []ttl.Time // up to the last that got a deadline since the chunk is there
 	first   ttl.Time
 }
-
-const never = ttl.End
 
 // next returns an instant before which nothing expires.
 func (d *dues) next() ttl.Time {
 	if d.first == 0 {
-		return never
+		return ttl.End
 	}
 	return d.first
 }
 
 // any reports whether any entry has a deadline, or had one not long ago.
-func (d *dues) any() bool { return d.first != 0 && d.first != never }
+func (d *dues) any() bool { return d.next() != ttl.End }
 
 // set notes that bucket i has a node that expires then.
 func (d *dues) set(i uint32, at ttl.Time) {
 	c := int(i / chunkBuckets)
 	for c >= len(d.chunks) {
-		d.chunks = append(d.chunks, dueChunk{first: never})
+		d.chunks = append(d.chunks, dueChunk{first: ttl.End})
 	}
 	chunk := &d.chunks[c]
 	for j := int(i % chunkBuckets); j >= len(chunk.buckets); {
-		chunk.buckets = append(chunk.buckets, never)
+		chunk.buckets = append(chunk.buckets, ttl.End)
 	}
 	bucket := &chunk.buckets[i%chunkBuckets]
 	*bucket = min(*bucket, at)
@@ -55,21 +53,21 @@ func (d *dues) of(i uint32) ttl.Time {
 			return d.chunks[c].buckets[j]
 		}
 	}
-	return never
+	return ttl.End
 }
 
 // copy notes for bucket i what is noted of another.
 func (d *dues) copy(from, i uint32) {
-	if at := d.of(from); at != never {
+	if at := d.of(from); at != ttl.End {
 		d.set(i, at)
 	}
 }
 
 // merge notes for a bucket what is noted of the last one, which is taken away.
 func (d *dues) merge(last, into uint32) {
-	if at := d.of(last); at != never {
+	if at := d.of(last); at != ttl.End {
 		d.set(into, at)
-		d.chunks[last/chunkBuckets].buckets[last%chunkBuckets] = never
+		d.chunks[last/chunkBuckets].buckets[last%chunkBuckets] = ttl.End
 	}
 }
 
@@ -83,7 +81,7 @@ func (d *dues) cut(chunks int) {
 
 // due notes the deadline of a node in bucket i.
 func (t *table[K, V]) due(i uint32, n *node[K, V]) {
-	if at := n.expires(); at != 0 && at != never {
+	if at := n.expires(); at != 0 && at != ttl.End {
 		t.dues.set(i, at)
 	}
 }
@@ -108,7 +106,7 @@ func (t *table[K, V]) expire(now ttl.Time, some int, remove func(*node[K, V])) (
 			d.cursor++
 		}
 	}
-	d.first = never
+	d.first = ttl.End
 	for i := range d.chunks {
 		d.first = min(d.first, d.chunks[i].first)
 	}
@@ -120,7 +118,7 @@ const chunkWork = 16
 
 func (t *table[K, V]) expireChunk(c int, now ttl.Time, budget *int, remove func(*node[K, V])) {
 	chunk := &t.dues.chunks[c]
-	first := never
+	first := ttl.End
 	for j, at := range chunk.buckets {
 		if at.Passed(now) && *budget > 0 {
 			at = t.expireBucket(uint32(c*chunkBuckets+j), now, budget, remove)
@@ -135,7 +133,7 @@ func (t *table[K, V]) expireChunk(c int, now ttl.Time, budget *int, remove func(
 func (t *table[K, V]) expireBucket(i uint32, now ttl.Time, budget *int, remove func(*node[K, V])) ttl.Time {
 	for {
 		var gone *node[K, V]
-		first := never
+		first := ttl.End
 		for b := t.bucket(i); b != nil; b = b.next.Load() {
 			b.each(func(_ int, n *node[K, V]) {
 				*budget--

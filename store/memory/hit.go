@@ -9,10 +9,7 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	if n == nil {
 		return value, false
 	}
-	read, seen := n.read(g.table.words)
-	if seen.torn {
-		read, seen = g.readLocked(n)
-	}
+	read, seen := g.read(n)
 	if seen.negative {
 		return value, false
 	}
@@ -26,14 +23,6 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	}
 	s.counts.hit()
 	return read, true
-}
-
-// readLocked returns the entry of a node that others change all the while.
-func (g *segment[K, V]) readLocked(n *node[K, V]) (V, seen) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	e := n.entry()
-	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, negative: e.Negative}
 }
 
 // watched tells the policy that an entry was hit which it watches, unless the segment is busy.

@@ -80,7 +80,7 @@ func (s *Store[K, V]) unlockSegments(set *segmentSet) (all change[K, V]) {
 // letGo ends holds under which nothing was written.
 func (s *Store[K, V]) letGo(keys []K, hashes []uint64, tokens []tarn.Token) {
 	for i, key := range keys {
-		g := s.lock(hashes[i], 0)
+		g := s.lock(hashes[i])
 		if r := g.records.find(key); r != nil {
 			r.Settle(tokens[i], g.now())
 			g.records.tidy(r, g.now())
@@ -160,7 +160,9 @@ func (s *Store[K, V]) forsake(ctx context.Context, t tarn.Settlement[K, V]) {
 
 func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64) error {
 	hash := s.hash(t.Key)
-	g := s.lock(hash, weight)
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
+		return g.held(t.Key) && !g.passed(t.Entry.Expires) // by others too, maybe, which only the end of the hold tells
+	})
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed

@@ -49,7 +49,7 @@ func (s *Store[K, V]) Lease(
 	}
 	for i, key := range keys {
 		hash := s.hash(key)
-		g := s.lock(hash, 0)
+		g := s.lock(hash)
 		if g.closed {
 			g.mu.Unlock()
 			return tarn.ErrClosed
@@ -90,7 +90,7 @@ func (s *Store[K, V]) leaseHits(err error, keys []K, terms tarn.LeaseTerms, into
 	}
 	for i, key := range keys {
 		hash := s.hash(key)
-		g := s.lock(hash, 0)
+		g := s.lock(hash)
 		n := g.live(key, short(hash))
 		if n != nil {
 			into[i] = tarn.Lease[V]{State: tarn.Hit, Entry: g.entryOf(n), Found: true}
@@ -110,7 +110,7 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 		return errLengths("stands", len(keys), min(len(tokens), len(into)))
 	}
 	for i, key := range keys {
-		g := s.lock(s.hash(key), 0) // a key that cannot be compared panics here, with nothing locked
+		g := s.lock(s.hash(key)) // a key that cannot be compared panics here, with nothing locked
 		if g.closed {
 			g.mu.Unlock()
 			return tarn.ErrClosed
@@ -159,7 +159,10 @@ func (s *Store[K, V]) giveBack(ctx context.Context, f tarn.Fill[K, V]) {
 
 func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight int64) error {
 	hash := s.hash(f.Key)
-	g := s.lock(hash, weight)
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
+		r := g.records.find(f.Key)
+		return r != nil && r.Stands(f.Token, g.now()) && !g.passed(f.Entry.Expires)
+	})
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed

@@ -63,17 +63,17 @@ func (n *node[K, V]) timed() *timedNode[K, V] {
 type seen struct {
 	fresh, expires ttl.Time
 	negative       bool
-	torn           bool // it was changed all the while, and has to be read under the segment's mu
 }
 
-// read returns the entry as it was at one instant.
-func (n *node[K, V]) read(w words) (value V, e seen) {
+// read returns the entry of a node as it was at one instant. It waits for the segment's mu only where others change the
+// entry all the while.
+func (g *segment[K, V]) read(n *node[K, V]) (value V, e seen) {
 	for range maxReads {
 		version := n.version.Load()
 		if version&isChanging != 0 {
 			continue
 		}
-		if w.n == 0 {
+		if w := g.table.words; w.n == 0 {
 			value = n.value // never changes
 		} else {
 			value = load(&n.value, w)
@@ -87,11 +87,18 @@ func (n *node[K, V]) read(w words) (value V, e seen) {
 			return value, e
 		}
 	}
-	e.torn = true
-	return value, e
+	return g.readLocked(n)
 }
 
 const maxReads = 16
+
+// readLocked is read for a node that others change all the while.
+func (g *segment[K, V]) readLocked(n *node[K, V]) (V, seen) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e := n.entry()
+	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, negative: e.Negative}
+}
 
 // The methods below are for whoever has the segment's mu.
 
@@ -162,8 +169,8 @@ func (n *node[K, V]) writeLife(fresh, expires ttl.Time, version uint32) {
 type marks struct{ word atomic.Uint32 }
 
 const (
-	maxUses = 15
-	watched = maxUses + 1
+	maxUses   = 15
+	isWatched = maxUses + 1
 )
 
 // hit counts a use and reports whether the policy watches the entry.
@@ -172,7 +179,7 @@ func (m *marks) hit() bool {
 	if word&maxUses != maxUses {
 		m.word.CompareAndSwap(word, word+1)
 	}
-	return word >= watched
+	return word >= isWatched
 }
 
 // take returns the uses, and forgets them.
@@ -187,7 +194,7 @@ func (m *marks) take() uint32 {
 // watch says whether the policy watches the entry.
 func (m *marks) watch(on bool) {
 	if on {
-		m.word.Or(watched)
+		m.word.Or(isWatched)
 	} else {
 		m.word.And(maxUses)
 	}

@@ -10,7 +10,8 @@ import (
 const resizeChunk = 100 // entries a Resize evicts before it lets others at the segment
 
 // Resize changes the bound that the store was made with, MaxEntries or MaxWeight, and evicts what is above it
-// before it returns. A bound that is not positive is an error and changes nothing.
+// before it returns. After a Resize to much less the store holds about as much memory as a new one. A bound that is not
+// positive is an error and changes nothing.
 func (s *Store[K, V]) Resize(bound int64) error {
 	if bound <= 0 {
 		return fmt.Errorf("memory: resize: the bound is not positive: %d", bound)
@@ -20,6 +21,7 @@ func (s *Store[K, V]) Resize(bound int64) error {
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
+	before := s.bound.Load()
 	s.setBound(bound)
 	for s.taken.Load() > bound {
 		for i := range s.segments {
@@ -28,7 +30,29 @@ func (s *Store[K, V]) Resize(bound int64) error {
 			}
 		}
 	}
+	if bound < before {
+		for i := range s.segments {
+			for more := true; more; {
+				more = s.segments[i].slim()
+			}
+		}
+	}
 	return nil
+}
+
+// slim gives back some of the memory that a segment needed under a larger bound, and reports whether there is more.
+func (g *segment[K, V]) slim() (more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.table.trim()
+	entries := 0 // of those that are weighed nobody knows how many there will be
+	if g.store.options.Weigh == nil {
+		entries = int(g.store.bound.Load()) / len(g.store.segments)
+	}
+	return g.policy.Shrink(entries)
 }
 
 // setBound changes the bound while nobody takes of it: a segment that is locked may go by one bound throughout.

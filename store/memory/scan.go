@@ -123,10 +123,7 @@ func (s *Store[K, V]) yieldChunk(
 		return false, err
 	}
 	for _, n := range chunk {
-		value, seen := n.read(g.table.words)
-		if seen.torn {
-			value, seen = g.readLocked(n)
-		}
+		value, seen := g.read(n)
 		e := tarn.Entry[V]{Value: value, Fresh: seen.fresh, Expires: seen.expires, Negative: seen.negative}
 		if e.Expires|e.Fresh != 0 {
 			now := s.clock.Now()

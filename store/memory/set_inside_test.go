@@ -70,7 +70,7 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 			if err := row.do(s); err != nil {
 				t.Fatal(err)
 			}
-			g := s.lock(hash, 1)
+			g := s.lockToStore(hash, 1, func(*segment[int, V]) bool { return true })
 			if !s.plain || !g.isPlain() {
 				t.Fatal("the store is not plain")
 			}
@@ -222,7 +222,7 @@ func TestAWatchedHitIsTold(t *testing.T) {
 		if err := read(); err != nil {
 			t.Fatal(err)
 		}
-		if n.marks.word.Load()&watched != 0 {
+		if n.marks.word.Load()&isWatched != 0 {
 			t.Errorf("%s: the policy was not told", name)
 		}
 	}

@@ -151,10 +151,7 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 	if n == nil {
 		return e, false, s.miss()
 	}
-	value, seen := n.read(g.table.words)
-	if seen.torn {
-		value, seen = g.readLocked(n)
-	}
+	value, seen := g.read(n)
 	if seen.expires|seen.fresh != 0 {
 		now := s.clock.Now()
 		if seen.expires.Passed(now) {
@@ -196,7 +193,9 @@ func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error
 	if plain {
 		at, fresh = s.prepare(key, hash, e)
 	}
-	g := s.lock(hash, weight)
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
+		return storable(key) && g.mayChange(key) == nil && !g.passed(e.Expires)
+	})
 	if plain && g.isPlain() {
 		g.setPlain(at, fresh, key, short(hash), e)
 		g.unlockPlain()
@@ -263,7 +262,7 @@ func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 
 func (s *Store[K, V]) deleteOne(ctx context.Context, key K) error {
 	hash := s.hash(key)
-	g := s.lock(hash, 0)
+	g := s.lock(hash)
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed

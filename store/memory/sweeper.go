@@ -15,6 +15,11 @@ import (
 const (
 	sweepChunk = 500                    // entries a sweep removes before it lets others at the segment
 	sweepPause = 100 * time.Millisecond // between two sweeps, so that many deadlines share one
+
+	// A sweep of very many leaves its processor alone after so many chunks, for others who wait for one: without, they
+	// would wait for a time slice or a tick of the system. To yield was not enough where there are two processors.
+	sweepChunks = 4
+	sweepBreak  = 20 * time.Microsecond
 )
 
 // sweeper says when the store removes what has expired. Between sweeps there is a timer and no goroutine, and the
@@ -85,10 +90,17 @@ func (s *Store[K, V]) sweep() {
 
 	defer s.swept() // deferred, for OnRemove may end the goroutine
 	// One chunk of each segment in turn: who waits for a lock gets it before the sweep comes to that segment again.
+	chunks := 0
 	for more := true; more; {
 		more = false
 		for i := range s.segments {
-			more = s.sweepSome(&s.segments[i]) || more
+			if !s.sweepSome(&s.segments[i]) {
+				continue
+			}
+			more = true
+			if chunks++; chunks%sweepChunks == 0 {
+				time.Sleep(sweepBreak)
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ const (
 	tagOnes  = 0x0000_0101_0101_0101
 	tagHighs = 0x0000_8080_8080_8080
 
-	version = 1 << 32
+	oneMove = 1 << 32 // in a geometry: its version
 )
 
 // tagOf returns the byte of a hash that a bucket keeps. It is never zero, which is a free slot, and lies above the bits
@@ -100,7 +100,7 @@ func (t *table[K, V]) buckets() uint32 { return t.shape().buckets() }
 
 // publish lets readers know the number of buckets, and those of them who found nothing look again.
 func (t *table[K, V]) publish(buckets uint32) {
-	t.geometry.Store((t.geometry.Load()/version+1)*version | uint64(geometryOf(buckets)))
+	t.geometry.Store((t.geometry.Load()/oneMove+1)*oneMove | uint64(geometryOf(buckets)))
 }
 
 // find returns the node of key, or nil. Anybody may call it at any time.
@@ -306,6 +306,24 @@ func (t *table[K, V]) room(buckets uint32) {
 		}
 		chunks = [][]bucket[K, V]{longer}
 	}
+	t.chunks.Store(&chunks)
+}
+
+// trim copies the first chunk of a small table to a shorter one, as room does to a longer one.
+func (t *table[K, V]) trim() {
+	chunks := *t.chunks.Load()
+	size := len(chunks[0])
+	for len(chunks) == 1 && size > leastBuckets && size/2 >= int(t.buckets()) {
+		size /= 2
+	}
+	if size == len(chunks[0]) {
+		return
+	}
+	shorter := make([]bucket[K, V], size)
+	for i := range shorter {
+		shorter[i].copy(&chunks[0][i])
+	}
+	chunks = [][]bucket[K, V]{shorter}
 	t.chunks.Store(&chunks)
 }
 

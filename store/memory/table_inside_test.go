@@ -2,6 +2,8 @@ package memory
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -27,9 +29,9 @@ func TestMovesAreAnnounced(t *testing.T) {
 	}
 	announced := func(what string, do func()) {
 		t.Helper()
-		before := table.geometry.Load() / version
+		before := table.geometry.Load() / oneMove
 		do()
-		if table.geometry.Load()/version == before {
+		if table.geometry.Load()/oneMove == before {
 			t.Errorf("%s: the version is as before", what)
 		}
 		for i, n := range nodes {
@@ -98,4 +100,46 @@ func TestTags(t *testing.T) {
 	if free(tagHighs) != bucketSlots {
 		t.Error("a full bucket has a free slot")
 	}
+}
+
+// TestATrimmedTableIsWhole: readers find what is there while the table grows, shrinks, and is trimmed, and it takes no
+// more than twice as many buckets afterwards as are in use.
+func TestATrimmedTableIsWhole(t *testing.T) {
+	const kept, others = 40, 3000
+	var table table[int, int]
+	table.init()
+	hash := func(key int) uint32 { return uint32(key) * 0x9E3779B1 >> 3 }
+	nodes := make([]*node[int, int], kept+others)
+	insert := func(from, to int) {
+		for key := from; key < to; key++ {
+			nodes[key] = &node[int, int]{key: key, hash: hash(key)}
+			table.insert(nodes[key])
+		}
+	}
+	insert(0, kept)
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		for !stop.Load() {
+			for key := range kept {
+				if table.find(key, hash(key)) == nil {
+					t.Errorf("key %d is not found", key)
+					return
+				}
+			}
+		}
+	})
+	for range 30 {
+		insert(kept, kept+others)
+		for _, n := range nodes[kept:] {
+			table.remove(n)
+			table.shrink(1)
+			table.trim()
+		}
+		if got := len((*table.chunks.Load())[0]); got >= 2*int(table.buckets()) && got > leastBuckets {
+			t.Fatalf("%d buckets for the %d in use", got, table.buckets())
+		}
+	}
+	stop.Store(true)
+	readers.Wait()
 }

@@ -14,11 +14,14 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 		return false, err
 	}
 	hash, weight := s.hash(key), s.weigh(key, &e)
-	g := s.lock(hash, weight)
+	free := func(g *segment[K, V]) bool {
+		return storable(key) && !g.held(key) && g.live(key, short(hash)) == nil
+	}
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool { return free(g) && !g.passed(e.Expires) })
 	switch {
 	case g.closed:
 		err = tarn.ErrClosed
-	case !storable(key), g.held(key), g.live(key, short(hash)) != nil:
+	case !free(g):
 	default:
 		g.changed(key)
 		added, err = g.put(key, short(hash), &e, weight, nil)
@@ -35,7 +38,7 @@ func (s *Store[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touch
 		return false, err
 	}
 	hash := s.hash(key)
-	g := s.lock(hash, 0)
+	g := s.lock(hash)
 	if g.closed {
 		err = tarn.ErrClosed
 	} else if n := g.live(key, short(hash)); n != nil {

@@ -143,7 +143,7 @@ func parseFiles(format string, args []string) (trace.Source, error) {
 	for i, arg := range args {
 		var err error
 		if files[i], err = trace.ParseFile(arg, standing); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: say -format lirs for all files, or lirs:%s for this one", err, arg)
 		}
 	}
 	return trace.Files(files...), nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -13,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/tarncache/tarn/bench/peers"
 )
 
 // chart is a picture of the report.
@@ -130,12 +133,9 @@ func scaleY(p *plot.Plot, most float64) {
 	p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, top, ticks
 }
 
-// throughputChart has a group of bars for each workload, one for each cache.
+// throughputChart has a group of bars for each workload, one for each cache. It is nil if there are no figures.
 func throughputChart(r *runs, keys string) (*chart, error) {
 	s := setting{keys, processors}
-	title := fmt.Sprintf("Throughput, %s → %s, %d processors", keys, keys, processors)
-	p, legend := newPlot(title), newLegend()
-	p.Y.Label.Text = "million operations a second"
 	var caches, groups []string
 	for _, cache := range measured() {
 		if _, ok := r.median(workloads[0].of(s, cache)); ok {
@@ -145,34 +145,24 @@ func throughputChart(r *runs, keys string) (*chart, error) {
 	if len(caches) == 0 {
 		return nil, nil
 	}
-	const bar = 11
-	most := 0.0
 	for _, l := range workloads {
 		groups = append(groups, l.short)
 	}
+	title := fmt.Sprintf("Throughput, %s → %s, %d processors", keys, keys, processors)
+	p, legend := newPlot(title), newLegend()
+	most := 0.0
 	for i, cache := range caches {
-		values := make(plotter.Values, len(workloads))
-		for j, l := range workloads {
-			if ns, ok := r.median(l.of(s, cache)); ok {
-				values[j] = 1000 / ns
-				most = max(most, values[j])
-			}
-		}
-		bars, err := plotter.NewBarChart(values, bar)
+		values := r.millions(s, cache)
+		most = max(most, slices.Max(values))
+		bars, err := barsOf(values, cache, float64(i)-float64(len(caches)-1)/2)
 		if err != nil {
 			return nil, err
 		}
-		bars.Color = paints[cache]
-		bars.LineStyle.Width = 0
-		bars.Offset = vg.Length(bar * (float64(i) - float64(len(caches)-1)/2))
 		p.Add(bars)
-		name := cache
-		if called(cache) == cache+" (drops Sets)" {
-			name += "*"
-		}
-		legend.Add(name, bars)
+		legend.Add(starred(cache), bars)
 	}
 	scaleY(p, most)
+	p.Y.Label.Text = "million operations a second"
 	p.NominalX(groups...)
 	p.X.Tick.Label.Font.Size = 10
 	p.X.Min, p.X.Max = -0.6, float64(len(groups))-0.4
@@ -180,6 +170,38 @@ func throughputChart(r *runs, keys string) (*chart, error) {
 	p.X.Label.TextStyle.Font.Size = 9
 	svg, err := picture(p, legend, 900, 360)
 	return &chart{"throughput", "throughput-" + keys + ".svg", title, svg}, err
+}
+
+// millions returns how many million operations a second a cache does in each workload; 0 where that was not measured.
+func (r *runs) millions(s setting, cache string) plotter.Values {
+	values := make(plotter.Values, len(workloads))
+	for i, l := range workloads {
+		if ns, ok := r.median(l.of(s, cache)); ok {
+			values[i] = 1000 / ns
+		}
+	}
+	return values
+}
+
+// barsOf returns a cache's bar of each group, so many bars to the right of its middle.
+func barsOf(values plotter.Values, cache string, right float64) (*plotter.BarChart, error) {
+	const width = 11
+	bars, err := plotter.NewBarChart(values, vg.Points(width))
+	if err != nil {
+		return nil, err
+	}
+	bars.Color = paints[cache]
+	bars.LineStyle.Width = 0
+	bars.Offset = vg.Points(width * right)
+	return bars, nil
+}
+
+// starred is a cache's name in a legend.
+func starred(cache string) string {
+	if f, err := peers.Find(cache); err == nil && f.DropsSets {
+		return cache + "*"
+	}
+	return cache
 }
 
 // hitChart has a line for each cache over the capacities, and the optimum.
@@ -193,32 +215,21 @@ func hitChart(r *runs, trace string, cells []cell) (*chart, error) {
 		ticks = append(ticks, plot.Tick{Value: float64(c.capacity), Label: strconv.Itoa(c.capacity)})
 	}
 	p.X.Tick.Marker = ticks
-	// From behind to the front; the legend the other way round.
-	order := []string{"lru", "arc", "sieve", "s3fifo", "ristretto", "theine", "otter", "optimum", "tarn"}
 	lines := map[string][]plot.Thumbnailer{}
 	most := 0.0
-	for _, cache := range order {
-		var points plotter.XYs
-		for _, c := range cells {
-			if v, ok := r.median(hitOf(c.trace, c.capacity, cache)); ok {
-				points = append(points, plotter.XY{X: float64(c.capacity), Y: v})
-				most = max(most, v)
-			}
-		}
+	for _, cache := range []string{ // from behind to the front; the legend the other way round
+		"lru", "arc", "sieve", "s3fifo", "ristretto", "theine", "otter", "optimum", "tarn",
+	} {
+		points := r.points(cells, cache)
 		if len(points) == 0 {
 			continue
 		}
-		line, dots, err := plotter.NewLinePoints(points)
+		for _, at := range points {
+			most = max(most, at.Y)
+		}
+		line, dots, err := lineOf(points, cache)
 		if err != nil {
 			return nil, err
-		}
-		line.Color, line.Width = paints[cache], 1.5
-		dots.Color, dots.Radius, dots.Shape = paints[cache], 2.5, draw.CircleGlyph{}
-		switch cache {
-		case "tarn":
-			line.Width, dots.Radius = 3, 4
-		case "optimum":
-			line.Dashes = []vg.Length{5, 3}
 		}
 		p.Add(line, dots)
 		lines[cache] = []plot.Thumbnailer{line, dots}
@@ -231,4 +242,32 @@ func hitChart(r *runs, trace string, cells []cell) (*chart, error) {
 	scaleY(p, most)
 	svg, err := picture(p, legend, 640, 400)
 	return &chart{"hits", "hits-" + trace + ".svg", title, svg}, err
+}
+
+// points returns a cache's hit ratios by capacity.
+func (r *runs) points(cells []cell, cache string) plotter.XYs {
+	var points plotter.XYs
+	for _, c := range cells {
+		if v, ok := r.median(hitOf(c.trace, c.capacity, cache)); ok {
+			points = append(points, plotter.XY{X: float64(c.capacity), Y: v})
+		}
+	}
+	return points
+}
+
+// lineOf draws a cache's line and its dots. tarn's are thicker, and the optimum's line is broken.
+func lineOf(points plotter.XYs, cache string) (*plotter.Line, *plotter.Scatter, error) {
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return nil, nil, err
+	}
+	line.Color, line.Width = paints[cache], 1.5
+	dots.Color, dots.Radius, dots.Shape = paints[cache], 2.5, draw.CircleGlyph{}
+	switch cache {
+	case "tarn":
+		line.Width, dots.Radius = 3, 4
+	case "optimum":
+		line.Dashes = []vg.Length{5, 3}
+	}
+	return line, dots, nil
 }

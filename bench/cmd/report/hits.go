@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tarncache/tarn/bench/replay"
@@ -63,47 +64,60 @@ func hitOf(trace string, capacity int, cache string) what {
 	return what{fmt.Sprintf("Replay/trace=%s/entries=%d/cache=%s", trace, capacity, cache), 1, "hit-%"}
 }
 
-// replay replays the traces in the folder, or synthetic ones if there is no folder, and writes what it found in the
-// format of benchmarks.
-func (s settings) replay(raw io.Writer) error {
-	plan := replay.Plan{Caches: hitCaches, Runs: 3, Optimum: true, Hold: 32 << 20}
-	if s.quick {
-		plan.Runs = 1
+// replay replays the traces in the folder, or synthetic ones if there is no folder.
+func (s settings) replay(j *journal) error {
+	if !matches(s.only, "Replay") {
+		return nil
 	}
-	if s.traces != "" {
-		for _, rec := range recordings {
-			t, err := rec.open(s.traces, s.quick)
-			if err != nil {
-				fmt.Fprintf(os.Stderr, "report: the trace %s is left out: %v\n", rec.name, err)
-				continue
-			}
-			plan.Traces = append(plan.Traces, t)
+	runs := 3
+	if s.quick || s.traces == "" { // among as many keys as the synthetic ones have, chance does little
+		runs = 1
+	}
+	for _, t := range s.traced(j.told) {
+		plan := replay.Plan{
+			Traces: []replay.Traced{t}, Caches: hitCaches, Runs: runs, Optimum: true, Hold: 32 << 20,
 		}
-	} else {
+		if err := j.step("replay of "+t.Name(), func(to io.Writer) error { return writeReplay(to, plan) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// traced returns the traces to replay, and tells which it does not find.
+func (s settings) traced(told io.Writer) []replay.Traced {
+	var all []replay.Traced
+	if s.traces == "" {
 		requests := int64(1_000_000)
-		plan.Runs = 1 // among so many keys chance does little
 		if s.quick {
 			requests /= 5
 		}
 		for _, t := range trace.Synthetic(requests, 1) {
-			plan.Traces = append(plan.Traces, replay.Traced{Source: t, Capacities: syntheticCapacities})
+			all = append(all, replay.Traced{Source: t, Capacities: syntheticCapacities})
 		}
+		return all
 	}
-	last := ""
-	plan.Progress = func(p replay.Progress) {
-		if p.Trace != last {
-			last = p.Trace
-			fmt.Fprintf(os.Stderr, "report: replaying %s\n", p.Trace)
+	for _, rec := range recordings {
+		t, err := rec.open(s.traces, s.quick)
+		if err != nil {
+			fmt.Fprintf(told, "report: the trace %s is left out: %v\n", rec.name, err)
+			continue
 		}
+		all = append(all, t)
 	}
+	return all
+}
+
+// writeReplay replays what a plan says, and writes what it found in the format of benchmarks.
+func writeReplay(to io.Writer, plan replay.Plan) error {
 	rows, err := plan.Run()
 	for _, row := range rows {
 		for _, c := range row.Cells {
-			fmt.Fprintf(raw, "Benchmark%s 1 %.3f hit-%% %d held\n",
+			fmt.Fprintf(to, "Benchmark%s 1 %.3f hit-%% %d held\n",
 				hitOf(row.Trace, row.Capacity, c.Cache).name, row.Ratio(c.Hits), c.Held)
 		}
-		fmt.Fprintf(raw, "Benchmark%s 1 %.3f hit-%% %d requests %d keys\n",
-			hitOf(row.Trace, row.Capacity, "optimum").name, row.Ratio(row.Optimum), row.Requests, row.Keys)
+		fmt.Fprintf(to, "Benchmark%s 1 %.3f hit-%% %d requests %d keys %d runs\n",
+			hitOf(row.Trace, row.Capacity, "optimum").name, row.Ratio(row.Optimum), row.Requests, row.Keys, plan.Runs)
 	}
 	return err
 }
@@ -153,11 +167,7 @@ func (r *runs) cells() []cell {
 	add := func(trace string, capacities, counted []int) {
 		for _, c := range capacities {
 			if _, ok := r.median(hitOf(trace, c, "tarn")); ok {
-				in := false
-				for _, n := range counted {
-					in = in || n == c
-				}
-				cells = append(cells, cell{trace, c, in})
+				cells = append(cells, cell{trace, c, slices.Contains(counted, c)})
 			}
 		}
 	}

@@ -7,15 +7,19 @@
 //	go run ./bench/cmd/report -bench Replay -traces DIR
 //	                                              the hit ratios alone
 //	go run ./bench/cmd/report -raw FILE -o bench  write the report again from the runs that an earlier one kept
+//	go run ./bench/cmd/report -keep FILE -resume -o bench
+//	                                              go on with one that was interrupted, and kept its runs there
 //
 // It builds the benchmarks once and runs them in rounds. A round runs every benchmark for a short time, so that a
 // machine that is slower for a while is so for all of them. Growth, which takes long, runs in every second round. Hit
 // ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
-// of synthetic ones. With -keep the runs are kept in a file, in the format of go test -bench, which benchstat reads too.
+// of synthetic ones. With -keep the runs are kept in a file as they end, in the format of go test -bench, which benchstat
+// reads too.
 package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,6 +33,7 @@ type settings struct {
 	only   string
 	raw    string
 	keep   string
+	resume bool
 	out    string
 	traces string
 }
@@ -54,7 +59,8 @@ func main() {
 	flag.BoolVar(&s.quick, "quick", false, "shorter runs, fewer entries, no single processor")
 	flag.StringVar(&s.only, "bench", "", "run only benchmarks that match, as with go test -bench; Replay replays the traces")
 	flag.StringVar(&s.raw, "raw", "", "a file of earlier runs to report on, instead of running anything")
-	flag.StringVar(&s.keep, "keep", "", "the file that the runs are kept in")
+	flag.StringVar(&s.keep, "keep", "", "the file that the runs are kept in, each as it ends")
+	flag.BoolVar(&s.resume, "resume", false, "go on with the runs in the -keep file, of a report that was interrupted")
 	flag.StringVar(&s.out, "o", "", "the folder that REPORT.md and charts are written to (default: standard output)")
 	flag.StringVar(&s.traces, "traces", os.Getenv("TRACES"), "the folder of traces (default $TRACES)")
 	flag.Parse()
@@ -76,6 +82,9 @@ func run(s settings) error {
 	}
 	if _, err := regexp.Compile(s.only); err != nil {
 		return fmt.Errorf("-bench: %w", err)
+	}
+	if s.resume && (s.keep == "" || s.raw != "") {
+		return errors.New("-resume goes with -keep, not with -raw")
 	}
 	raw, err := s.runs()
 	if err != nil {
@@ -101,28 +110,20 @@ func (s settings) runs() ([]byte, error) {
 	if s.raw != "" {
 		return os.ReadFile(s.raw)
 	}
-	var raw bytes.Buffer
-	err := s.measure(&raw)
-	if s.keep != "" && raw.Len() > 0 { // what was measured before an error too
-		if err := os.MkdirAll(filepath.Dir(s.keep), 0o777); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(s.keep, raw.Bytes(), 0o666); err != nil {
-			return nil, err
-		}
+	j, err := s.journal()
+	if err != nil {
+		return nil, err
 	}
-	return raw.Bytes(), err
+	err = j.close(s.measure(j))
+	return j.raw.Bytes(), err
 }
 
-func (s settings) measure(raw *bytes.Buffer) error {
-	writeMachine(raw, s)
-	if err := s.bench(raw); err != nil {
+// measure runs what has not been run yet.
+func (s settings) measure(j *journal) error {
+	if err := s.bench(j); err != nil {
 		return err
 	}
-	if !matches(s.only, "Replay") {
-		return nil
-	}
-	return s.replay(raw)
+	return s.replay(j)
 }
 
 // write writes the report and its charts, and removes charts that are no longer drawn.

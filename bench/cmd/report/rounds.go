@@ -41,7 +41,7 @@ var groups = []group{
 	{names: "Write", benchtime: "500ms", quicktime: "100ms", count: 1, every: 1},
 	{names: "Heap", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
 	{names: "Growth", benchtime: "100ms", quicktime: "20ms", count: 1, every: 2},
-	{names: "Expiry", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
+	{names: "Expiry|ExpiryAtOnce", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
 }
 
 // processors is how many the benchmarks use, where it is not one: as many on every machine, so that reports compare.
@@ -57,29 +57,71 @@ func (g group) cpus(quick bool) []int {
 
 // args returns the arguments by which a test binary runs the group, and false if only leaves it out.
 func (g group) args(cpus int, quick bool, only string) ([]string, bool) {
-	pattern, benchtime, entries := "^Benchmark("+g.names+")$", g.benchtime, "1000000"
+	benchtime, entries := g.benchtime, "1000000"
 	if quick {
 		benchtime, entries = g.quicktime, "100000"
 	}
-	if only != "" {
-		if !slices.ContainsFunc(strings.Split(g.names, "|"), func(name string) bool { return matches(only, name) }) {
-			return nil, false
-		}
-		pattern = only
-	}
+	pattern := g.pattern(only)
 	return []string{"-test.run", "^$", "-test.bench", pattern, "-test.benchtime", benchtime,
-		"-test.count", strconv.Itoa(g.count), "-test.cpu", strconv.Itoa(cpus), "-test.timeout", "1h", "-entries", entries}, true
+		"-test.count", strconv.Itoa(g.count), "-test.cpu", strconv.Itoa(cpus), "-test.timeout", "1h",
+		"-entries", entries}, pattern != ""
 }
 
-// matches reports whether only asks for the benchmarks of a function.
+// pattern asks for those benchmarks of the group that only asks for, and is empty if there are none.
+func (g group) pattern(only string) string {
+	var all []string
+	for _, one := range split(only, '|') {
+		var names []string
+		for name := range strings.SplitSeq(g.names, "|") {
+			if matchesFirst(one, name) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			rest := one[len(split(one, '/')[0]):]
+			all = append(all, "^Benchmark("+strings.Join(names, "|")+")$"+rest)
+		}
+	}
+	return strings.Join(all, "|")
+}
+
+// matches reports whether only asks for benchmarks of a function.
 func matches(only, name string) bool {
-	first, _, _ := strings.Cut(only, "/")
-	ok, err := regexp.MatchString(first, "Benchmark"+name)
+	return slices.ContainsFunc(split(only, '|'), func(one string) bool { return matchesFirst(one, name) })
+}
+
+func matchesFirst(pattern, name string) bool {
+	ok, err := regexp.MatchString(split(pattern, '/')[0], "Benchmark"+name)
 	return ok && err == nil
 }
 
+// split cuts a pattern as go test does, which gives | and / their own meaning outside of brackets.
+func split(pattern string, at byte) []string {
+	var parts []string
+	begin, round, square := 0, 0, false
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\':
+			i++
+		case c == '[':
+			square = true
+		case c == ']':
+			square = false
+		case square:
+		case c == '(':
+			round++
+		case c == ')':
+			round--
+		case c == at && round == 0:
+			parts = append(parts, pattern[begin:i])
+			begin = i + 1
+		}
+	}
+	return append(parts, pattern[begin:])
+}
+
 // bench builds the benchmarks once and runs them in rounds.
-func (s settings) bench(raw io.Writer) error {
+func (s settings) bench(j *journal) error {
 	dir, err := os.MkdirTemp("", "report")
 	if err != nil {
 		return err
@@ -91,38 +133,46 @@ func (s settings) bench(raw io.Writer) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("go test -c: %w", err)
 	}
-	begin := time.Now()
 	for round := range s.rounds {
-		for _, g := range groups {
-			if round%g.every != 0 {
+		if err := s.round(j, binary, round); err != nil {
+			return err
+		}
+	}
+	return j.step("the benchmarks", func(to io.Writer) error {
+		_, err := fmt.Fprintf(to, "load-end: %s\n", load())
+		return err
+	})
+}
+
+// round runs the groups of one round, which counts from 0.
+func (s settings) round(j *journal, binary string, round int) error {
+	for _, g := range groups {
+		if round%g.every != 0 {
+			continue
+		}
+		for _, cpus := range g.cpus(s.quick) {
+			args, wanted := g.args(cpus, s.quick, s.only)
+			if !wanted {
 				continue
 			}
-			for _, cpus := range g.cpus(s.quick) {
-				args, wanted := g.args(cpus, s.quick, s.only)
-				if !wanted {
-					continue
-				}
-				fmt.Fprintf(os.Stderr, "report: %v: round %d of %d: %s, -cpu %d\n",
-					time.Since(begin).Round(time.Second), round+1, s.rounds, g.names, cpus)
-				if err := runGroup(binary, args, raw); err != nil {
-					return fmt.Errorf("round %d: %w", round+1, err)
-				}
+			name := fmt.Sprintf("round %d of %d: %s, -cpu %d", round+1, s.rounds, g.names, cpus)
+			if err := j.step(name, func(to io.Writer) error { return runGroup(binary, args, to) }); err != nil {
+				return err
 			}
 		}
 	}
-	fmt.Fprintf(raw, "load-end: %s\n", load())
 	return nil
 }
 
 // runGroup runs a test binary and writes what it says once it has ended.
-func runGroup(binary string, args []string, raw io.Writer) error {
+func runGroup(binary string, args []string, to io.Writer) error {
 	var lines bytes.Buffer
 	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(binary), &lines, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w\n%s", err, lines.Bytes())
 	}
-	_, err := raw.Write(lines.Bytes())
+	_, err := to.Write(lines.Bytes())
 	return err
 }
 
