@@ -118,7 +118,7 @@ func (p *pool) close() error {
 	return errors.Join(errs...)
 }
 
-// source is where the versions of a test are.
+// sourceOf says where the versions of a test are.
 type sourceOf struct{ driver, dsn string }
 
 func startPostgres(t *testing.T) sourceOf {
@@ -206,7 +206,7 @@ func (t *trial) trusted() {
 func (t *trial) work(w Work, meanwhile func()) {
 	t.Helper()
 	w.Seed += uint64(t.round)
-	w.For = max(w.For, time.Duration(float64(w.For)*stretch))
+	w.For = t.stretched(w.For)
 	if meanwhile != nil {
 		w.For = time.Hour
 	}
@@ -233,6 +233,8 @@ func (t *trial) work(w Work, meanwhile func()) {
 		t.Fatal(err)
 	}
 }
+
+func (t *trial) stretched(d time.Duration) time.Duration { return time.Duration(float64(d) * stretch) }
 
 // stretch is how many times as long as usual nodes work.
 var stretch = 1.0
