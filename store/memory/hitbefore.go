@@ -13,10 +13,7 @@ func (s *Store[K, V]) HitBefore(key K, until ttl.Time) (value V, ok bool) {
 	if n == nil {
 		return value, false
 	}
-	read, seen := n.read(g.table.words)
-	if seen.torn {
-		read, seen = g.readLocked(n)
-	}
+	read, seen := g.read(n)
 	if seen.negative {
 		return value, false
 	}
