@@ -54,11 +54,16 @@ var Breaks = map[string]struct {
 
 	// A settle that finds its hold gone leaves what stands there.
 	"settle without its hold": {script: [][2]string{
-		{"  redis.call('DEL', key)\n  return full and 'refused'", "  if mine then redis.call('DEL', key) end\n  return full and 'refused'"},
+		{
+			"  redis.call('DEL', key)\n  return full and 'refused'",
+			"  if mine then redis.call('DEL', key) end\n  return full and 'refused'",
+		},
 	}},
 
 	// A settle that finds its hold gone ends those of others.
-	"holds of others": {script: [][2]string{{"if #others > 0 then\n    rehold(others, true)", "if mine and #others > 0 then\n    rehold(others, true)"}}},
+	"holds of others": {script: [][2]string{
+		{"if #others > 0 then\n    rehold(others, true)", "if mine and #others > 0 then\n    rehold(others, true)"},
+	}},
 
 	// A writer believes that its hold stands for longer than it does.
 	"the writer's own clock": {store: around(func(b *broken) { b.Holder = shortHolds{b.Holder} })},

@@ -205,7 +205,10 @@ func anyHistory(rng *rand.Rand, n int) *History {
 	h := &History{}
 	for op := int64(1); op <= int64(n); op++ {
 		begin := rng.Int64N(200)
-		w := Write{Place{rng.IntN(2), rng.IntN(3)}, 1, op, rng.IntN(4) == 0, begin, begin + rng.Int64N(30), Outcome(1 + rng.IntN(3))}
+		w := Write{
+			Place{rng.IntN(2), rng.IntN(3)}, 1, op, rng.IntN(4) == 0,
+			begin, begin + rng.Int64N(30), Outcome(1 + rng.IntN(3)),
+		}
 		r := Read{Place{rng.IntN(2), rng.IntN(3)}, 1, rng.Int64N(int64(n) + 2), begin, begin + rng.Int64N(60)}
 		h.Writes, h.Reads = append(h.Writes, w), append(h.Reads, r)
 	}

@@ -288,7 +288,8 @@ func (t *trial) judge() {
 	if len(t.terms.Excepted) > 0 {
 		terms := t.terms
 		terms.Excepted = nil
-		t.Logf("in the time of which nothing is promised, reads of the past: %d", len(Check(&t.record.History, terms))-len(found))
+		more := len(Check(&t.record.History, terms)) - len(found)
+		t.Logf("in the time of which nothing is promised, reads of the past: %d", more)
 	}
 	for i, v := range found {
 		if i == 5 {

@@ -284,7 +284,8 @@ var scenarios = []scenario{
 		writer, reader := t.nodes[0], t.nodes[1]
 		done := make(chan Record)
 		go func() {
-			r, err := writer.Run(context.Background(), Work{For: t.stretched(long), Keys: 4, Writers: 1, Rest: 4 * time.Millisecond})
+			w := Work{For: t.stretched(long), Keys: 4, Writers: 1, Rest: 4 * time.Millisecond}
+			r, err := writer.Run(context.Background(), w)
 			if err != nil {
 				t.Error(err)
 			}
@@ -296,14 +297,16 @@ var scenarios = []scenario{
 		t.nodes = []*Remote{writer, reader}
 		t.check()
 		delays := Delays(&t.record.History, 0, 1)
-		t.Logf("a near copy was read after a write on another node was acknowledged for, of %d writes: median %v, p99 %v, most %v",
+		t.Logf("after a write was acknowledged another node read its near copy for: median %[2]v, p99 %[3]v, most %[4]v of %[1]d",
 			len(delays), Quantile(delays, 0.5), Quantile(delays, 0.99), Quantile(delays, 1))
 	}},
 }
 
 // pauses make rare what happens at once happen often.
 var pauses = Pauses{
-	Read: Pause{0.2, 10 * time.Millisecond}, Write: Pause{0.2, 10 * time.Millisecond}, Commit: Pause{0.2, 10 * time.Millisecond},
+	Read:   Pause{0.2, 10 * time.Millisecond},
+	Write:  Pause{0.2, 10 * time.Millisecond},
+	Commit: Pause{0.2, 10 * time.Millisecond},
 }
 
 var wireFaults = []faultproxy.Fault{
