@@ -16,6 +16,9 @@ func losses(r *runs) string {
 	for _, c := range r.cells() {
 		t.lostHits(r, c)
 	}
+	for _, target := range redisTargets() {
+		t.lostInRedis(r, target)
+	}
 	return t.String()
 }
 

@@ -11,8 +11,8 @@
 //	                                              go on with one that was interrupted, and kept its runs there
 //
 // It builds the benchmarks once and runs them in rounds. A round runs every benchmark for a short time, so that a
-// machine that is slower for a while is so for all of them. Growth, which takes long, runs in every second round. Hit
-// ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
+// machine that is slower for a while is so for all of them. Growth and Outage, which take long, run in every second
+// round. Hit ratios are of the traces in the folder that -traces names, as far as they are there; without it they are
 // of synthetic ones. With -keep the runs are kept in a file as they end, in the format of go test -bench, which benchstat
 // reads too.
 package main

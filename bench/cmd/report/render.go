@@ -55,6 +55,7 @@ func render(r *runs, charts []chart) string {
 		"them, since where keys fall in a cache is up to chance.",
 		pictures(charts, "hits"), hitTable(r), traces(r))
 	section("The strategies", "What they add to the memory store, on a struct of three fields.", strategiesTable(r))
+	section("In front of Redis", redisAbout, redisTargetsTable(r), redisFiguresTable(r))
 	section("How", "", how(r))
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }
@@ -149,8 +150,13 @@ func how(r *runs) string {
 			versions.row(called(f.Name), v, f.Policy)
 		}
 	}
+	for _, f := range inFrontOfRedis {
+		if v := r.config[f.name]; v != "" {
+			versions.row(f.name, v, "")
+		}
+	}
 	return t.String() + "\n" + versions.String() + "\n" +
-		"Every round runs every benchmark for a short time; Growth, which takes long, is in every second. What is shown " +
+		"Every round runs every benchmark for a short time; Growth and Outage, which take long, are in every second. What is shown " +
 		"are medians, but for Bound and ExpiryAtOnce the most, and for hit ratios the mean of their runs:\n\n" + r.counts() + "\n" +
 		"sturdyc has string keys only. `make report` runs all of it; " +
 		"`go run ./bench/cmd/report -bench 'Load/keys=string/life=none/cache=(tarn|otter)/reads=75'` one row.\n"

@@ -42,6 +42,9 @@ var groups = []group{
 	{names: "Heap", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
 	{names: "Growth", benchtime: "100ms", quicktime: "20ms", count: 1, every: 2},
 	{names: "Expiry|ExpiryAtOnce", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
+	{names: "RedisGet|RedisGetMany|Near|RoundTrips", benchtime: "100ms", quicktime: "20ms", count: 1, every: 1},
+	{names: "ColdKey|Invalidation", benchtime: "500ms", quicktime: "100ms", count: 1, every: 1},
+	{names: "Outage", benchtime: "1x", quicktime: "1x", count: 1, every: 2},
 }
 
 // processors is how many the benchmarks use, where it is not one: as many on every machine, so that reports compare.
@@ -196,6 +199,11 @@ func writeMachine(w io.Writer, s settings) {
 	}
 	for _, f := range peers.All() {
 		lines = append(lines, [2]string{"cache-" + f.Name, f.Module + " " + peers.Version(f.Module)})
+	}
+	for _, f := range inFrontOfRedis {
+		if f.module != "" {
+			lines = append(lines, [2]string{f.name, moduleVersion(f.module)})
+		}
 	}
 	for _, l := range lines {
 		if l[1] != "" {
