@@ -212,8 +212,19 @@ func writeAndDelete(ctx context.Context, src *source, c tarn.Cache[int64, Item],
 	if err := src.write(ctx, changes); err != nil {
 		return errorsOf(keys, err)
 	}
+	var errs []error
 	if len(keys) == 1 {
-		return []error{c.Delete(context.WithoutCancel(ctx), keys[0])}
+		errs = []error{c.Delete(context.WithoutCancel(ctx), keys[0])}
+	} else {
+		errs = errorsOf(keys, tarn.DeleteMany(context.WithoutCancel(ctx), c, keys))
 	}
-	return errorsOf(keys, tarn.DeleteMany(context.WithoutCancel(ctx), c, keys))
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("%s%w", cacheAlone, err)
+		}
+	}
+	return errs
 }
+
+// cacheAlone begins the error of a call that asks the cache for no more than to forget: the source was written before.
+const cacheAlone = "the cache alone: "
