@@ -21,7 +21,7 @@ type scenario struct {
 }
 
 // TestSoakPromises lets nodes work while servers and networks do what they do. With TARN_SOAK, such as 10m, it goes on
-// for so long, each time with other numbers drawn and most of it ten times as long.
+// for so long, each time with other numbers drawn; what has no faults of its own is ten times as long.
 func TestSoakPromises(t *testing.T) {
 	db := startPostgres(t)
 	limit := time.Duration(0)
