@@ -33,7 +33,7 @@ func TestTheStory(t *testing.T) {
 	t.Log(stdout)
 	for _, says := range []string{
 		"for the first time: 1 query,", "Redis has it: no query,", "its memory has it: no query,",
-		"Node B answers with the new price", "1 query for all",
+		"Node B answers with the new price", "All of them together need 1 query,",
 		"No read and no write failed", "0 are older", "Everything was as it should be.",
 	} {
 		if !strings.Contains(stdout, says) {
