@@ -31,7 +31,9 @@
 // it keeps the last 500 that were not loaded by name).
 //
 // A failover may lose the last writes, deletes among them, as Redis replicates after it has answered: then a value that
-// was deleted can be back on the new server until the first operation of the namespace arrives there.
+// was deleted can be back on the new server until the first operation of the namespace arrives there. A server that was
+// master before, and becomes it again without a restart between, still knows the script, and is not noticed: Clear the
+// store then.
 //
 // # What can go wrong
 //

@@ -34,6 +34,10 @@ var _ interface {
 // ContextTimeoutEnabled, DialerRetries to 1, and MaxRetries to 1 or (for none) -1. That a context is cancelled is noticed
 // before a command is sent, not while it waits.
 //
+// A *redis.ClusterClient that has lost a master asks for the new one only when another node sends it there, or after
+// ClusterStateReloadInterval, a minute by default: until then the source answers for a part of the keys. Set it to
+// some hundred milliseconds.
+//
 // Wrap panics if client is a redis.Ring, which moves keys to other servers when one is away, and if it reads from
 // replicas (ReadOnly, RouteByLatency, RouteRandomly), which would bring back what has been overwritten. What it cannot
 // see must not be either: a failover client with ReplicaOnly, or an address that leads to a replica.
