@@ -213,20 +213,23 @@ func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entr
 }
 
 // DeleteMany deletes the keys, each as Delete does, in one round trip. Where some failed, the error is a
-// [tarn.IndexError].
+// [tarn.IndexError]; one whose bytes cannot be made keeps no other from being deleted.
 func (s *Store[K, V]) DeleteMany(ctx context.Context, keys []K) error {
-	names, err := s.batch(ctx, keys)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return wrap("delete many", err)
 	}
-	commands, replies := make([]Command, len(keys)), make([]Reply, len(keys))
-	for i, name := range names {
-		commands[i] = s.call("delete", name, 2)
-	}
-	s.run(ctx, commands, replies)
 	errs := make(tarn.IndexError, len(keys))
-	for i, r := range replies {
-		errs[i] = r.Err
+	commands, which := make([]Command, 0, len(keys)), make([]int, 0, len(keys))
+	for i, key := range keys {
+		name, err := s.names.name(key)
+		if errs[i] = err; err == nil {
+			commands, which = append(commands, s.call("delete", name, 2)), append(which, i)
+		}
+	}
+	replies := make([]Reply, len(commands))
+	s.run(ctx, commands, replies)
+	for n, i := range which {
+		errs[i] = replies[n].Err
 	}
 	return wrap("delete many", failures(errs))
 }

@@ -242,6 +242,29 @@ func TestAFillTellsOfAShorterLife(t *testing.T) {
 }
 
 // partition returns what follows the namespace's colon in the Redis key of a key.
+// TestAKeyWithoutBytesHindersNoOther checks that a batch with a key that has no bytes deletes the others, also where a
+// cache repairs what it could not invalidate.
+func TestAKeyWithoutBytesHindersNoOther(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	long := strings.Repeat("k", 1<<20+1)
+	s := redisstore.New(server.Client(), redisstore.Config[string, string]{Namespace: unique()})
+	require.NoError(t, s.Set(t.Context(), "a", tarn.Entry[string]{Value: "old"}))
+	require.NoError(t, s.Set(t.Context(), "z", tarn.Entry[string]{Value: "old"}))
+
+	err := s.DeleteMany(t.Context(), []string{"a", long, "z"})
+	require.ErrorIs(t, tarn.ErrAt(err, 1, 3), tarn.ErrTooHeavy)
+	for i, key := range []string{"a", long, "z"} {
+		if i == 1 {
+			continue
+		}
+		require.NoError(t, tarn.ErrAt(err, i, 3))
+		_, found, err := s.Get(t.Context(), key)
+		require.NoError(t, err)
+		require.False(t, found, key)
+	}
+}
+
 func partition(t *testing.T, server *redistest.Server, key string) string {
 	t.Helper()
 	for _, k := range server.Call("KEYS", "{fill:*}k"+key).Items {
