@@ -16,6 +16,7 @@ import (
 
 	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/internal/redistest/clienttest"
+	"github.com/tarncache/tarn/store/redisstore"
 	"github.com/tarncache/tarn/store/redisstore/goredisclient"
 )
 
@@ -172,4 +173,23 @@ func TestSilence(t *testing.T) {
 	case <-time.After(8 * time.Second):
 		t.Error("a server that stands still is not noticed")
 	}
+}
+
+// TestScanIsTheCallers checks that what a scan of a cluster calls runs on the goroutine of who scans, so that its panics
+// can be recovered there.
+func TestScanIsTheCallers(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartCluster(t)
+	c, err := dial(t, clienttest.To{Addrs: s.Addrs(), Cluster: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := redisstore.Command{Words: []string{"SET"}, Keys: []string{"k"}, Args: []string{"v"}}
+	c.Do(t.Context(), []redisstore.Command{set}, make([]redisstore.Reply, 1))
+	defer func() {
+		if recover() != "the caller's" {
+			t.Error("the panic did not come here")
+		}
+	}()
+	_ = c.(redisstore.KeyScanner).ScanKeys(t.Context(), "*", func([]string) error { panic("the caller's") })
 }

@@ -11,56 +11,49 @@ import (
 // scanCount is how many keys a node looks at before it answers.
 const scanCount = 1000
 
-// ScanKeys implements [redisstore.KeyScanner]. It scans all masters of a cluster at once.
+// ScanKeys implements [redisstore.KeyScanner]. It scans the masters of a cluster one after the other, and calls f on the
+// goroutine of its caller, whose panics f may have.
 func (c *Client) ScanKeys(ctx context.Context, pattern string, f func(keys []string) error) error {
-	s := scan{pattern: pattern, f: f}
 	cluster, ok := c.client.(*redis.ClusterClient)
 	if !ok {
-		return s.node(ctx, c.client)
+		return scanNode(ctx, c.client, pattern, f)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		err := s.node(ctx, node)
-		if err != nil {
-			cancel() // the other nodes need not go on; only the first error is returned
+	nodes, err := masters(ctx, cluster)
+	if err != nil {
+		return fmt.Errorf("goredisclient: scan: %w", err)
+	}
+	for _, node := range nodes {
+		if err := scanNode(ctx, node, pattern, f); err != nil {
+			return err
 		}
-		return err
-	})
-	if s.failed != nil {
-		return s.failed
 	}
-	return err
+	return nil
 }
 
-type scan struct {
-	pattern string
-
-	mu     sync.Mutex // protects f, which is called by one node at a time, and failed
-	f      func(keys []string) error
-	failed error // of f; it is not called again
+func masters(ctx context.Context, cluster *redis.ClusterClient) (nodes []*redis.Client, err error) {
+	var mu sync.Mutex // protects nodes: go-redis calls for all at once
+	err = cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		nodes = append(nodes, node)
+		return nil
+	})
+	return nodes, err
 }
 
-func (s *scan) node(ctx context.Context, client redis.Cmdable) error {
+func scanNode(ctx context.Context, node redis.Cmdable, pattern string, f func(keys []string) error) error {
 	for cursor := uint64(0); ; {
-		keys, next, err := client.Scan(ctx, cursor, s.pattern, scanCount).Result()
+		keys, next, err := node.Scan(ctx, cursor, pattern, scanCount).Result()
 		if err != nil {
 			return fmt.Errorf("goredisclient: scan: %w", err)
 		}
-		if err := s.tell(keys); err != nil {
-			return err
+		if len(keys) > 0 {
+			if err := f(keys); err != nil {
+				return err
+			}
 		}
 		if cursor = next; cursor == 0 {
 			return nil
 		}
 	}
-}
-
-func (s *scan) tell(keys []string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failed == nil && len(keys) > 0 {
-		s.failed = s.f(keys)
-	}
-	return s.failed
 }
