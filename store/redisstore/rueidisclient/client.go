@@ -28,6 +28,9 @@ var _ interface {
 // rueidis repeats what it knows to be a read for as long as the context lasts. A Store's commands do not ask for that:
 // while Redis is away they fail at once, so that the source can answer. Redirections of a cluster are followed.
 //
+// Each Store that is watched keeps one of the client's BlockingPoolSize connections for as long; with none left, copies in
+// front of it are never trusted.
+//
 // A Store's reads have to be answered by the master, which Wrap cannot see to: a client with ReplicaOnly must not be
 // used, nor one whose SendToReplicas says more than cmd.IsReadOnly(). To that a Store's reads are none, and so they
 // stay away from replicas.

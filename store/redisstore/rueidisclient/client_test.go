@@ -1,8 +1,11 @@
 package rueidisclient_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -47,6 +50,47 @@ func TestWrapRefuses(t *testing.T) {
 		}
 	}()
 	rueidisclient.Wrap(nil)
+}
+
+// TestNoConnectionLeft checks that a subscription that rueidis has no connection for ends with its context.
+func TestNoConnectionLeft(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, BlockingPoolSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	_, release := client.Dedicate()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := rueidisclient.Wrap(client)
+	ready := make(chan struct{}, 1)
+	subscribe := func() <-chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- c.Subscribe(ctx, "ch", func() { ready <- struct{}{} }, func(string) {}) }()
+		return ended
+	}
+	ended := subscribe()
+	time.Sleep(50 * time.Millisecond) // it waits for the connection
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Subscribe returned %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Subscribe waits, though its context has ended")
+	}
+	release()
+	ctx, cancel = context.WithCancel(t.Context())
+	ended = subscribe()
+	select {
+	case <-ready:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection was not given back by who did not want it any more")
+	}
+	cancel()
+	<-ended
 }
 
 // TestReadsStayAtMaster checks that a client that sends what is read to replicas does not do so with a Store's reads.

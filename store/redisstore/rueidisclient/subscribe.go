@@ -14,20 +14,24 @@ var (
 )
 
 // Subscribe implements [redisstore.Subscriber]. The subscription has a connection of its own, of those that rueidis
-// keeps for blocking commands; rueidis asks it by itself whether the server is still there.
+// keeps for blocking commands; where they are all in use it waits for one. rueidis asks it by itself whether the server
+// is still there.
 func (c *Client) Subscribe(ctx context.Context, channel string, ready func(), receive func(message string)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	dedicated, err := c.dedicate(ctx)
+	if err != nil {
+		return err
+	}
 	s := subscription{confirmed: make(chan struct{}), messages: make(chan string), ended: make(chan error, 1)}
-	dedicated, _ := c.client.Dedicate()
 	inner, end := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		s.run(inner, end, dedicated, channel)
 	}()
-	err := s.deliver(ctx, ready, receive)
+	err = s.deliver(ctx, ready, receive)
 	end(nil)
 	<-done
 	dedicated.Close()
@@ -35,6 +39,23 @@ func (c *Client) Subscribe(ctx context.Context, channel string, ready func(), re
 		return ctx.Err()
 	}
 	return fmt.Errorf("rueidisclient: subscription: %w", err)
+}
+
+// dedicate returns a connection, for which rueidis would wait also when ctx has ended. What waits is then left alone: it
+// gives back what it gets, and gets it when a connection is free or the client is closed.
+func (c *Client) dedicate(ctx context.Context) (rueidis.DedicatedClient, error) {
+	got := make(chan rueidis.DedicatedClient, 1)
+	go func() {
+		dedicated, _ := c.client.Dedicate()
+		got <- dedicated
+	}()
+	select {
+	case dedicated := <-got:
+		return dedicated, nil
+	case <-ctx.Done():
+		go func() { (<-got).Close() }()
+		return nil, ctx.Err()
+	}
 }
 
 // subscription carries what comes from the goroutine that listens to the one that called Subscribe.
