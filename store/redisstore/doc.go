@@ -42,9 +42,11 @@
 // [Stats], told to the Observer, and missing. What was written by a newer version of this package, or by a stranger,
 // stays and is missing for reads; writes replace it. Anything but a string under a key is an error until it is removed.
 //
-// Clients repeat commands by themselves, and networks deliver late. Every operation has an ID or a token, so that it does
-// its work once; the exception is a Set whose connection failed, which may arrive after a later Delete. Strategies do not
-// Set what they have read: they Fill, under a lease.
+// Clients repeat commands by themselves, and networks deliver late. Every operation has an ID or a token, by which it finds
+// that it was done already, unless the key has been changed since. Then what has a lease or a hold does nothing, or empties
+// the key. But a Set, an Add, and a Compute that had found nothing may arrive after a later Delete and store what they
+// have; and a Compute that was done, but whose answer was lost, calls its function again. Strategies do not Set what they
+// have read: they Fill, under a lease.
 //
 // A Redis that is full (maxmemory, noeviction) refuses values and leases, and goes on to delete, hold, settle and clear.
 // One that evicts may evict a hold: if then the settle is lost as well, an old value can stay. The policies volatile-lru
