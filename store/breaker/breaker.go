@@ -144,20 +144,30 @@ var (
 
 // succeeded reports whether an answer of the store shows that it works. What the store says of an entry or a key does.
 func succeeded(err error) bool {
-	if each, ok := err.(tarn.IndexError); ok {
+	if err == nil {
+		return true
+	}
+	if each := (tarn.IndexError)(nil); errors.As(err, &each) {
 		for _, err := range each {
-			if !succeeded(err) {
+			if !succeeded(err) && !tarn.IsPermanent(err) {
 				return false
 			}
 		}
 		return true
 	}
-	return err == nil || errors.Is(err, tarn.ErrHeld) || errors.Is(err, tarn.ErrTooHeavy) ||
+	return errors.Is(err, tarn.ErrHeld) || errors.Is(err, tarn.ErrTooHeavy) ||
 		errors.Is(err, tarn.ErrTooManyHolds)
 }
 
-// excluded reports whether a call shows nothing about the store.
+// excluded reports whether a call shows nothing about the store. What trying again will not mend is the key's fault or
+// the value's; of a batch, that of some.
 func excluded(err error) bool {
+	if err == nil {
+		return false
+	}
+	if each := (tarn.IndexError)(nil); !errors.As(err, &each) && tarn.IsPermanent(err) {
+		return true
+	}
 	return err == errCaller || errors.Is(err, context.Canceled) || errors.Is(err, tarn.ErrClosed) ||
 		errors.Is(err, errors.ErrUnsupported)
 }

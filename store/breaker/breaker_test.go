@@ -244,6 +244,10 @@ func TestWhatIsAFailure(t *testing.T) {
 		{"too many holds", tarn.ErrTooManyHolds, false},
 		{"a caller who gave up", fmt.Errorf("get: %w", context.Canceled), false},
 		{"a batch of held keys", tarn.IndexError{nil, tarn.ErrHeld}, false},
+		{"a key that has no name", fmt.Errorf("get: %w", tarn.Permanent(errors.New("no name"))), false},
+		{"a batch with such a key", fmt.Errorf("get: %w", tarn.IndexError{nil, tarn.Permanent(errors.New("no name"))}), false},
+		{"a batch with such a key, of which one failed",
+			fmt.Errorf("get: %w", tarn.IndexError{tarn.Permanent(errors.New("no name")), errors.New("broken")}), true},
 		{"a closed store", tarn.ErrClosed, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -261,6 +265,28 @@ func TestWhatIsAFailure(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A probe that the store answers by its key alone says nothing: the next call is the probe.
+func TestKeyWithoutNameIsNoProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, breaker.Config{})
+		w.store.Inject(faulty.Fault{Kind: faulty.Fail})
+		for range 5 {
+			_ = w.get(t)
+		}
+		time.Sleep(time.Second + 1)
+		w.store.Heal()
+		w.store.Inject(faulty.Fault{Kind: faulty.Fail, Err: tarn.Permanent(errors.New("no name"))})
+		_ = w.get(t)
+		if state := w.s.State(); state != breaker.HalfOpen {
+			t.Errorf("after a key without a name: %v", state)
+		}
+		w.store.Heal()
+		if err := w.get(t); err != nil || w.s.State() != breaker.Closed {
+			t.Errorf("the probe: %v, %v", err, w.s.State())
+		}
+	})
 }
 
 // stalling is a store whose Gets take some time.

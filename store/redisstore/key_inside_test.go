@@ -138,6 +138,7 @@ func TestKeysThatHaveNoBytes(t *testing.T) {
 	// Two times of one text are equal for a reader, and two keys for a map.
 	_, err = newKeyNames[time.Time]("users", 0, nil, nil).name(time.Now())
 	require.EqualError(t, err, "redisstore: key: its text does not give the same key back")
+	require.True(t, tarn.IsPermanent(err))
 	_, err = newKeyNames[lossy]("users", 0, nil, nil).name(lossy{17})
 	require.ErrorContains(t, err, "same key back")
 	_, err = newKeyNames[grade]("users", 0, nil, nil).name(grade{math.NaN()})
@@ -148,6 +149,7 @@ func TestKeysThatHaveNoBytes(t *testing.T) {
 	_, err = newKeyNames("users", 0, func([]byte, point) ([]byte, error) { return nil, secret }, nil).name(point{})
 	require.ErrorIs(t, err, secret)
 	require.NotContains(t, err.Error(), "secret")
+	require.True(t, tarn.IsPermanent(err), "it is the key's fault, not that of Redis")
 }
 
 func TestKeysThatCannotBeNamed(t *testing.T) {

@@ -19,6 +19,9 @@ type keyError struct {
 	cause error // may be nil
 }
 
+// badKey is permanent: it is the key's fault, which says nothing of Redis and does not go away.
+func badKey(text string, cause error) error { return tarn.Permanent(&keyError{text, cause}) }
+
 func (e *keyError) Error() string { return "redisstore: key: " + e.text }
 func (e *keyError) Unwrap() error { return e.cause }
 
@@ -104,14 +107,14 @@ func (f *keyForm[K]) append(dst []byte, key K) ([]byte, error) {
 	if f.kind == ownKey {
 		bytes, err := f.apply(dst, key)
 		if err != nil {
-			return dst, &keyError{"AppendKey failed", err}
+			return dst, badKey("AppendKey failed", err)
 		}
 		return bytes, nil
 	}
 	start := len(dst)
 	dst, err := appendText(dst, &key)
 	if err != nil {
-		return dst, &keyError{"its text cannot be made", err}
+		return dst, badKey("its text cannot be made", err)
 	}
 	if !f.texts {
 		return dst, nil
@@ -119,7 +122,7 @@ func (f *keyForm[K]) append(dst []byte, key K) ([]byte, error) {
 	// Two keys of one text would share an entry, and who is told of a change by its text would look for another key.
 	back, err := f.parseText(dst[start:])
 	if err != nil || back != key {
-		return dst, &keyError{"its text does not give the same key back", err}
+		return dst, badKey("its text does not give the same key back", err)
 	}
 	return dst, nil
 }
@@ -170,7 +173,7 @@ func (f *keyForm[K]) parse(bytes string) (key K, err error) {
 	}
 	if err != nil {
 		var none K
-		return none, &keyError{"bytes that are no key", err}
+		return none, badKey("bytes that are no key", err)
 	}
 	return key, nil
 }
@@ -194,7 +197,7 @@ func (f *keyForm[K]) parseInteger(bytes string) (key K, err error) {
 	}
 	if !same {
 		var none K
-		return none, &keyError{"bytes that are no key", err}
+		return none, badKey("bytes that are no key", err)
 	}
 	return key, nil
 }
