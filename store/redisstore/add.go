@@ -18,5 +18,6 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 		return false, wrap("add", err)
 	}
 	r := s.one(ctx, s.call("add", name, 2, args[:]...))
-	return r.Err == nil && r.Text == "stored", wrap("add", r.Err)
+	err = answered(r, "stored", "there", "held")
+	return err == nil && r.Text == "stored", wrap("add", err)
 }

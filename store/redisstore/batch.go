@@ -85,9 +85,11 @@ func (s *Store[K, V]) lookMany(ctx context.Context, names []keyName, seen []sigh
 				renew = true
 			case r.Err != nil:
 				err = r.Err
+			case i >= len(gets) && r.Kind != Int:
+				err = errReply
 			case i >= len(gets):
 				s.clockOf(asked[i-len(gets)]).set(now, r.Int)
-			case len(r.Items) != len(commands[i].Keys):
+			case len(r.Items) != len(commands[i].Keys) || !areValues(r.Items):
 				err = errReply
 			default:
 				gets[i].reply = &replies[i]
@@ -183,6 +185,9 @@ func (s *Store[K, V]) missing(ctx context.Context, gets []Command) error {
 		if r.Err != nil {
 			return r.Err
 		}
+		if !r.isValue() {
+			return errReply
+		}
 	}
 	return nil
 }
@@ -229,7 +234,7 @@ func (s *Store[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	replies := make([]Reply, len(commands))
 	s.run(ctx, commands, replies)
 	for n, i := range which {
-		errs[i] = replies[n].Err
+		errs[i] = answered(replies[n], "deleted")
 	}
 	return wrap("delete many", failures(errs))
 }

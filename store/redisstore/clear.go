@@ -17,8 +17,8 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 	}
 	s.run(ctx, commands, replies)
 	for _, r := range replies {
-		if r.Err != nil {
-			return wrap("clear", r.Err)
+		if err := answered(r, "cleared"); err != nil {
+			return wrap("clear", err)
 		}
 	}
 	return nil

@@ -67,9 +67,10 @@ func (s *Store[K, V]) compute(
 		return e, found, true, nil
 	}
 	r := s.one(ctx, s.call("compute", name, 2, seen.id(), args[0], args[1], args[2], args[3]))
+	if err := answered(r, "stored", "held", "changed"); err != nil {
+		return tarn.Entry[V]{}, false, false, err
+	}
 	switch {
-	case r.Err != nil:
-		return tarn.Entry[V]{}, false, false, r.Err
 	case r.Text == "held":
 		return tarn.Entry[V]{}, false, false, tarn.ErrHeld
 	case r.Text == "changed":

@@ -70,6 +70,9 @@ func (s *Store[K, V]) look(ctx context.Context, name keyName) (sight, error) {
 			}
 			continue
 		}
+		if old && r.replies[n-1].Kind != Int {
+			return sight{}, errReply
+		}
 		if old {
 			clock.set(now, r.replies[n-1].Int)
 		}
@@ -98,6 +101,9 @@ func (s *Store[K, V]) answer(ctx context.Context, r *read, together bool) (sight
 		}
 		value, record = &r.replies[0].Items[0], &r.replies[0].Items[1]
 	}
+	if !value.isValue() || !record.isValue() {
+		return sight{}, errReply
+	}
 	hit := value.Kind != Nil && record.Kind != Nil
 	s.streak.note(hit)
 	if together && !hit {
@@ -106,6 +112,18 @@ func (s *Store[K, V]) answer(ctx context.Context, r *read, together bool) (sight
 		})
 	}
 	return s.see(value.Text, record.Text), nil
+}
+
+// isValue reports whether a reply can be that to a GET that has not failed.
+func (r *Reply) isValue() bool { return r.Kind == Text || r.Kind == Nil }
+
+func areValues(items []Reply) bool {
+	for i := range items {
+		if !items[i].isValue() {
+			return false
+		}
+	}
+	return true
 }
 
 // streak is how many reads in a row found something. One command for value and record is quicker than two, but takes

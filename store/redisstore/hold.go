@@ -107,8 +107,8 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 	s.run(ctx, commands, replies)
 	errs := make(tarn.IndexError, len(settlements))
 	for i, r := range replies {
-		errs[i] = r.Err
-		settlements[i].Stored = r.Err == nil && r.Text == "stored"
+		errs[i] = answered(r, "stored", "left", "emptied", "refused")
+		settlements[i].Stored = errs[i] == nil && r.Text == "stored"
 		if r.Text == "refused" {
 			s.counts.refused.Add(1)
 		}

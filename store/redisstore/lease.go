@@ -128,10 +128,10 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 	}
 	if len(r.Items) == 4 {
 		text = r.Items[2].Text
-		clock(r.Items[3].Int)
-		if len(text) < atPayload {
+		if len(text) < atPayload || r.Items[3].Kind != Int {
 			return "", errReply
 		}
+		clock(r.Items[3].Int)
 	}
 	token := tarn.Token{}
 	if len(r.Items) > 1 {
@@ -185,9 +185,10 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	}
 	s.run(ctx, commands, replies)
 	for i, r := range replies {
-		fills[i].Stored = r.Err == nil && r.Int == 1
-		if r.Err != nil {
-			errs[i] = r.Err
+		err := counted(r)
+		fills[i].Stored = err == nil && r.Int == 1
+		if err != nil {
+			errs[i] = err
 		}
 	}
 	return wrap("fill", failures(errs))
@@ -219,8 +220,9 @@ func (s *Store[K, V]) Stands(ctx context.Context, keys []K, tokens []tarn.Token,
 	}
 	s.run(ctx, commands, replies)
 	for i, r := range replies {
-		if r.Err != nil {
-			return wrap("stands", r.Err)
+		if err := counted(r); err != nil {
+			clear(into)
+			return wrap("stands", err)
 		}
 		into[i] = r.Int == 1
 	}

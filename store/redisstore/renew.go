@@ -108,8 +108,8 @@ func (s *Store[K, V]) renewAll(ctx context.Context) error {
 		load := s.callPartition("begin", missing[0])
 		load.Words = []string{"EVAL", s.scripts.main, "1"}
 		replies := make([]Reply, 1)
-		if s.client.Do(ctx, []Command{load}, replies); replies[0].Err != nil {
-			return replies[0].Err
+		if s.client.Do(ctx, []Command{load}, replies); answered(replies[0], "begun") != nil {
+			return answered(replies[0], "begun")
 		}
 		if missing, err = s.without(ctx, missing[1:]); err != nil {
 			return err
@@ -127,11 +127,12 @@ func (s *Store[K, V]) without(ctx context.Context, partitions []int) (missing []
 	s.client.Do(ctx, commands, replies)
 	for i, r := range replies {
 		switch {
-		case r.Err == nil:
-		case isNoScript(r.Err):
+		case r.Err != nil && isNoScript(r.Err):
 			missing = append(missing, partitions[i])
 		default:
-			return nil, r.Err
+			if err := answered(r, "begun"); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return missing, nil
@@ -149,8 +150,8 @@ func (s *Store[K, V]) renewPartitions(ctx context.Context, partitions []int) err
 	}
 	s.client.Do(ctx, commands, replies)
 	for _, r := range replies {
-		if r.Err != nil {
-			return r.Err
+		if err := answered(r, "renewed"); err != nil {
+			return err
 		}
 	}
 	s.counts.renewed.Add(uint64(len(partitions)))

@@ -107,6 +107,9 @@ func (s *Store[K, V]) fetch(
 			if r.Err != nil {
 				return r.Err
 			}
+			if r.Kind != Int {
+				return errReply
+			}
 			s.clockOf(p).set(now, r.Int)
 		}
 	}
@@ -115,6 +118,9 @@ func (s *Store[K, V]) fetch(
 	for i, r := range replies {
 		if r.Err != nil && !(i < len(keys) && strings.HasPrefix(r.Err.Error(), "WRONGTYPE")) {
 			return r.Err
+		}
+		if r.Err == nil && !r.isValue() {
+			return errReply
 		}
 	}
 	return f(keys, replies[:len(keys)], func(p int) string { return replies[partitions[p]].Text })

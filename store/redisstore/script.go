@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +37,29 @@ func newScripts(namespace string, newest byte) scripts {
 
 // channelOf returns the channel on which the changes of a namespace are told.
 func channelOf(namespace string) string { return "tarn:{" + namespace + "}" }
+
+// answered returns the error of a reply of the script, and one where the reply is none of the answers that the operation
+// has: it belongs to another command then, and nobody knows what became of this one.
+func answered(r Reply, answers ...string) error {
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case r.Kind != Text || !slices.Contains(answers, r.Text):
+		return errReply
+	}
+	return nil
+}
+
+// counted is answered for an answer that is 0 or 1.
+func counted(r Reply) error {
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case r.Kind != Int || r.Int != 0 && r.Int != 1:
+		return errReply
+	}
+	return nil
+}
 
 // luaString quotes s for Lua.
 func luaString(s string) string {

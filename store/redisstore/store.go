@@ -271,7 +271,7 @@ func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 	if err != nil {
 		return wrap("delete", err)
 	}
-	return wrap("delete", s.one(ctx, s.call("delete", name, 2)).Err)
+	return wrap("delete", answered(s.one(ctx, s.call("delete", name, 2)), "deleted"))
 }
 
 // writing returns the name of a key that is about to be written.

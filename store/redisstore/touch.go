@@ -19,5 +19,6 @@ func (s *Store[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touch
 		life = strconv.FormatInt(ms, 10)
 	}
 	r := s.one(ctx, s.call("touch", name, 2, life))
-	return r.Err == nil && r.Text == "touched", wrap("touch", r.Err)
+	err = answered(r, "touched", "none")
+	return err == nil && r.Text == "touched", wrap("touch", err)
 }
