@@ -373,6 +373,18 @@ var leaseRules = []rule{
 		p.client.again("drop")
 		return p.get("k") == "w"
 	}, nil},
+	{"a lease in a partition whose record was lost can be filled", "if minted then keep() end\n  redis.call('SET', key,", "redis.call('SET', key,",
+		func(p *play) bool {
+			p.server.Call("DEL", "{"+p.cfg.Namespace+":0}r")
+			l := p.lease("k", false)
+			return p.fill("k", l.Token)
+		}, nil},
+	{"a lease of a value is given back", "redis.call('DEL', refresh)", "", func(p *play) bool {
+		p.set("k", "v")
+		l := p.lease("k", true)
+		must(0, p.Fill(p.ctx, []tarn.Fill[string, string]{{Key: "k", Token: l.Token}}))
+		return p.lease("k", true).State == tarn.Granted && p.get("k") == "v"
+	}, nil},
 	{"a newer version's hold is no hold", "and head:byte() <= NEWEST then", "then", func(p *play) bool {
 		p.hold("k", minute)
 		p.server.Call("SETRANGE", "{"+p.cfg.Namespace+":0}kk", "0", "\xa9")
