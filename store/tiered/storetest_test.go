@@ -1,12 +1,16 @@
 package tiered_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/farstore"
+	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/store/redisstore"
 	"github.com/tarncache/tarn/store/storetest"
 	"github.com/tarncache/tarn/store/tiered"
 	"github.com/tarncache/tarn/ttl"
@@ -74,4 +78,24 @@ func TestStore(t *testing.T) {
 			}, storetest.Require(storetest.All&^c.without))
 		})
 	}
+}
+
+// TestStoreOverRedis has the far store in a real Redis, and copies that it vouches for.
+func TestStoreOverRedis(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	var namespaces atomic.Int64
+	storetest.Run(t, func(t testing.TB) tarn.Store[string, string] {
+		near := memory.New(memory.Options[string, string]{MaxEntries: 20_000})
+		s := tiered.New(near, redisstore.New(client, redisstore.Config[string, string]{
+			Namespace: fmt.Sprint("tiered-", namespaces.Add(1)), Partitions: 16,
+		}))
+		for end := time.Now().Add(20 * time.Second); !s.Trusted(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Error("copies are never trusted")
+				break
+			}
+		}
+		return closing{s, []*memory.Store[string, string]{near}, 0}
+	}, storetest.RealTime(300*time.Millisecond), storetest.Require(storetest.All&^storetest.Scanner))
 }
