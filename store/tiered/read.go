@@ -8,11 +8,10 @@ import (
 
 // Hit returns the value of key if there is a copy of it that is fresh. See [tarn.Hitter].
 func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
-	w := s.trust.now.Load()
-	if s.near.before != nil && w.until != 0 {
-		return s.near.before.HitBefore(key, w.until)
-	}
-	if s.near.hitter == nil || !w.given(s.near.clock) {
+	switch {
+	case s.near.gated != nil:
+		return s.near.gated.Hit(key)
+	case s.near.hitter == nil || s.trusted() == nil:
 		return value, false
 	}
 	return s.near.hitter.Hit(key)

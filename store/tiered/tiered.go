@@ -78,14 +78,14 @@ type nearParts[K comparable, V any] struct {
 	clearer tarn.Clearer
 	batch   tarn.BatchStore[K, V] // nil: key by key
 	hitter  tarn.Hitter[K, V]     // nil: Hit says nothing
-	before  hitterBefore[K, V]    // nil: Hit reads the clock, and again if the copy has deadlines
+	gated   tarn.Hitter[K, V]     // answers while copies are trusted; nil: Hit reads the clock for that, maybe once more
 	clock   ttl.Clock
 }
 
-// hitterBefore is a [tarn.Hitter] that says nothing from an instant of its clock on, as store/memory is: of one reading of
-// the clock it learns that a copy has not expired and that it is trusted.
-type hitterBefore[K comparable, V any] interface {
-	HitBefore(key K, until ttl.Time) (value V, ok bool)
+// gater is a store whose hits can be bound to an instant of its clock, as store/memory is: of one reading of the clock it
+// learns that a copy has not expired and that it is trusted.
+type gater[K comparable, V any] interface {
+	Gated(until func() ttl.Time) tarn.Hitter[K, V]
 }
 
 // farParts are what is needed of the far store, and what is offered if it is there.
@@ -130,6 +130,7 @@ func New[K comparable, V any](near, far tarn.Store[K, V], opts ...Option) *Store
 	}
 	s.ahead = s.far.clock.Ahead(s.near.clock)
 	s.trust.init(s.near.clearer.Clear, o.unwatched)
+	s.gate(near)
 	if o.unwatched {
 		s.cancel = func() {}
 		return s
@@ -149,11 +150,16 @@ func partsOfNear[K comparable, V any](near tarn.Store[K, V]) (p nearParts[K, V])
 	p.clearer = require[tarn.Clearer]("near", near)
 	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](near)
 	p.hitter, _ = tarn.As[tarn.Hitter[K, V]](near)
-	var clocker tarn.Clocker
-	if p.clock, clocker = clockOf(near); clocker != nil {
-		p.before, _ = tarn.As[hitterBefore[K, V]](near)
-	}
+	p.clock, _ = clockOf(near)
 	return p
+}
+
+// gate has the near store ask itself whether copies are trusted, where it can.
+func (s *Store[K, V]) gate(near tarn.Store[K, V]) {
+	_, sameClock := tarn.As[tarn.Clocker](near)
+	if g, ok := tarn.As[gater[K, V]](near); ok && sameClock {
+		s.near.gated = g.Gated(func() ttl.Time { return s.trust.now.Load().until })
+	}
 }
 
 func partsOfFar[K comparable, V any](far tarn.Store[K, V], o options) (p farParts[K, V]) {
@@ -234,6 +240,9 @@ func (s *Store[K, V]) As(target any) bool {
 	case *tarn.Clocker:
 		return offer(t, tarn.Clocker(s), s.far.clocker != nil)
 	case *tarn.Hitter[K, V]:
+		if s.near.gated != nil {
+			return offer(t, s.near.gated, true) // one function less for a value to be copied by
+		}
 		return offer(t, tarn.Hitter[K, V](s), s.near.hitter != nil)
 	}
 	v := reflect.ValueOf(target).Elem()

@@ -10,8 +10,8 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-// TestHitBefore gives HitBefore entries that end, or not, and an instant that passes, or not.
-func TestHitBefore(t *testing.T) {
+// TestGated gives a gated Hitter entries that end, or not, and an instant that passes, or not.
+func TestGated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New(memory.Options[string, int]{MaxEntries: 100})
 		defer s.Close()
@@ -32,18 +32,19 @@ func TestHitBefore(t *testing.T) {
 			{"negative", at(30), 0},
 			{"timeless", at(0), 0},
 			{"timeless", at(5), 5 * time.Second},
-			{"timeless", 0, time.Hour},
+			{"timeless", 0, 0},
 			{"timeless", ttl.End, time.Hour},
 			{"ends", at(5), 5 * time.Second},
 			{"ends", at(30), 10 * time.Second},
 			{"ends", ttl.End, 10 * time.Second},
-			{"ends", 0, 10 * time.Second},
+			{"ends", 0, 0},
 			{"gets stale", at(5), 5 * time.Second},
 			{"gets stale", at(30), 10 * time.Second},
 		} {
+			gated := s.Gated(func() ttl.Time { return c.until })
 			check := func(ok bool) {
-				if v, got := s.HitBefore(c.key, c.until); got != ok || got && v != 1 {
-					t.Errorf("HitBefore(%s, %v) after %v: %d, %v; want %v", c.key, c.until.Sub(now), s.Clock().Now().Sub(now), v, got, ok)
+				if v, got := gated.Hit(c.key); got != ok || got && v != 1 {
+					t.Errorf("Hit(%s) before %v, after %v: %d, %v; want %v", c.key, c.until.Sub(now), s.Clock().Now().Sub(now), v, got, ok)
 				}
 			}
 			check(c.lasts > 0)
@@ -62,8 +63,9 @@ func TestHitBefore(t *testing.T) {
 		}
 		s.Set(t.Context(), "k", tarn.Entry[int]{Expires: s.Clock().Now().Add(time.Hour)})
 		until := s.Clock().Now().Add(time.Hour)
-		if n := testing.AllocsPerRun(100, func() { s.HitBefore("k", until) }); n != 0 {
-			t.Errorf("HitBefore allocates %v times", n)
+		gated := s.Gated(func() ttl.Time { return until })
+		if n := testing.AllocsPerRun(100, func() { gated.Hit("k") }); n != 0 {
+			t.Errorf("it allocates %v times", n)
 		}
 	})
 }
