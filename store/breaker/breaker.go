@@ -4,6 +4,10 @@
 //
 //	users := strategies.ReadThrough(breaker.New(store, breaker.Config{}), find)
 //
+// With package tiered it stands around the far store, since around both it would keep back copies too:
+//
+//	both := tiered.New(near, breaker.New(far, breaker.Config{}))
+//
 // What keeps old values from being read is never left out: every hold, settle, invalidation and fill reaches the store,
 // whatever state the breaker is in, and what may take an old value away with it, Set among them. While the breaker is open
 // the following fail with ErrOpen: Get, GetMany, Lease, Stands, Add, Touch, Count and Scan.

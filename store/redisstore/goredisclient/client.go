@@ -34,6 +34,11 @@ var _ interface {
 // ContextTimeoutEnabled, DialerRetries to 1, and MaxRetries to 1 or (for none) -1. That a context is cancelled is noticed
 // before a command is sent, not while it waits.
 //
+// A server that hangs, connected but silent, costs a read two timeouts before its source is asked, and a write three:
+// ReadTimeout is 5 seconds by default, and counts again with each retry. Set it well below what your callers have time
+// for; a context that ends while Redis is waited for is the caller's error, and the source is not asked. Package
+// store/breaker spares reads the wait after the first few.
+//
 // A *redis.ClusterClient that has lost a master asks for the new one only when another node sends it there, or after
 // ClusterStateReloadInterval, a minute by default: until then the source answers for a part of the keys. Set it to
 // some hundred milliseconds.

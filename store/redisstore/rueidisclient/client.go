@@ -28,6 +28,12 @@ var _ interface {
 // rueidis repeats what it knows to be a read for as long as the context lasts. A Store's commands do not ask for that:
 // while Redis is away they fail at once, so that the source can answer. Redirections of a cluster are followed.
 //
+// A server that hangs, connected but silent, costs a read two timeouts before its source is asked, and a write three:
+// ConnWriteTimeout bounds replies too, and is 10 seconds by default. Set it well below what your callers have time for;
+// a context that ends while Redis is waited for is the caller's error, and the source is not asked. Package store/breaker
+// spares reads the wait after the first few. And rueidis.NewClient fails where Redis is away: an application that has to start
+// without one tries again, and goes without the cache until then.
+//
 // Each Store that is watched keeps one of the client's BlockingPoolSize connections for as long; with none left, copies in
 // front of it are never trusted.
 //
