@@ -52,14 +52,19 @@ func (r Redis) dial() (client redisstore.Client, end func(), err error) {
 		}
 		return goredisclient.Wrap(c), func() { c.Close() }, nil
 	}
-	c, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: r.Addrs, ShuffleInit: true, Sentinel: rueidis.SentinelOption{MasterSet: r.Master}, DisableCache: true,
-		ConnWriteTimeout: timeout, Dialer: net.Dialer{Timeout: timeout}, ForceSingleClient: !r.Cluster && r.Master == "",
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("proof: rueidis: %w", err)
+	// rueidis connects at once, which on a busy machine takes longer than an answer may.
+	for tries := 1; ; tries++ {
+		c, err := rueidis.NewClient(rueidis.ClientOption{
+			InitAddress: r.Addrs, ShuffleInit: true, Sentinel: rueidis.SentinelOption{MasterSet: r.Master}, DisableCache: true,
+			ConnWriteTimeout: timeout, Dialer: net.Dialer{Timeout: timeout}, ForceSingleClient: !r.Cluster && r.Master == "",
+		})
+		if err == nil {
+			return rueidisclient.Wrap(c), c.Close, nil
+		}
+		if tries == 20 {
+			return nil, nil, fmt.Errorf("proof: rueidis: %w", err)
+		}
 	}
-	return rueidisclient.Wrap(c), c.Close, nil
 }
 
 // Loss is what happens to the commands of an operation of the script with a probability.
