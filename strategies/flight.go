@@ -21,8 +21,8 @@ import (
 //	                                        share the load: old value
 //
 // So there is a proof for each who joins: the load has yet to look at the key, or will look again (see outwait), or its
-// lease still stands. Whoever has none waits for the next flight, which takes off when this one has landed, looks at the key anew, and
-// takes along all who came meanwhile.
+// lease still stands. Whoever has none waits for the next flight, which takes off when this one has landed, looks at the
+// key anew, and takes along all who came meanwhile.
 type flight[K comparable, V any] struct {
 	key  K
 	load *load[K, V]

@@ -1,6 +1,7 @@
 // Package redisstore keeps entries in Redis, for all processes that share them: values with their deadlines, leases and
 // holds, with all of package tarn's promises about them. It has the whole protocol and no client: package goredisclient or
-// rueidisclient makes a [Client] of the one that an application has. It is made for Redis 5 and later and what speaks its protocol, single, with Sentinel, or as a cluster.
+// rueidisclient makes a [Client] of the one that an application has. It is made for Redis 5 and later and what speaks its
+// protocol, single, with Sentinel, or as a cluster.
 //
 // # What lies in Redis
 //

@@ -13,7 +13,7 @@ import (
 type Stats struct {
 	Undecodable uint64 // values that were removed since they could not be decoded
 	Foreign     uint64 // reads that found something of a newer version, or nothing of tarn's
-	Refused     uint64 // entries that a Fill or a Settle did not store: too large, impossible to encode, or, of a Settle, without room
+	Refused     uint64 // entries that a Fill or a Settle did not store: too large, not to be encoded, or (Settle) without room
 	Renewed     uint64 // partitions that were cleared since their server had restarted, or forgot the script
 	Lost        uint64 // how often a Watch could not know what had changed
 }

@@ -241,7 +241,6 @@ func TestAFillTellsOfAShorterLife(t *testing.T) {
 	}
 }
 
-// partition returns what follows the namespace's colon in the Redis key of a key.
 // TestAKeyWithoutBytesHindersNoOther checks that a batch with a key that has no bytes deletes the others, also where a
 // cache repairs what it could not invalidate.
 func TestAKeyWithoutBytesHindersNoOther(t *testing.T) {
@@ -265,6 +264,7 @@ func TestAKeyWithoutBytesHindersNoOther(t *testing.T) {
 	}
 }
 
+// partition returns what follows the namespace's colon in the Redis key of a key.
 func partition(t *testing.T, server *redistest.Server, key string) string {
 	t.Helper()
 	for _, k := range server.Call("KEYS", "{fill:*}k"+key).Items {
