@@ -25,14 +25,17 @@ type Config[K comparable, V any] struct {
 	Partitions int
 
 	// AppendKey appends the bytes of a key to dst and returns the longer slice. No two keys have the same bytes, and a
-	// key always has the same. Nil: keys are kinds of strings or integers, or have MarshalText.
+	// key always has the same. Nil: keys are kinds of strings or integers, or have MarshalText. Where they have
+	// UnmarshalText too, a key that does not come back equal is an error, as a [time.Time] that is not of UTC() is.
 	AppendKey func(dst []byte, key K) ([]byte, error)
 
-	// ParseKey is the way back. Nil, where there is an AppendKey: the store cannot be scanned, and a Watch is told that
-	// everything may have changed whenever something has.
+	// ParseKey is the way back. Nil, where there is an AppendKey, and keys that have MarshalText without UnmarshalText:
+	// the store cannot be scanned, and a Watch is told that everything may have changed whenever something has, so that a
+	// write of one key drops the near copies of all in the other processes.
 	ParseKey func(src []byte) (K, error)
 
 	// Codec turns values into bytes and back. Nil: kinds of []byte and string as they are, and JSON for anything else.
+	// Unlike a value in memory, one that went through JSON has lost its unexported fields.
 	Codec Codec[V]
 
 	// Layers work on what the codec made, the first one first: Compressed, Encrypted.

@@ -37,7 +37,8 @@
 // copy, for it cannot know whether a later write has come in between. Leases and holds are the far store's.
 //
 // With the far store down, copies are answered as long as they are trusted. Everything else is its error, so that a
-// strategy asks the source.
+// strategy asks the source. That is no second cache for an outage: trust ends with the connection to the far store, and
+// with one that hangs after the bound above.
 package tiered
 
 import (
@@ -105,7 +106,7 @@ type farParts[K comparable, V any] struct {
 }
 
 // New returns a Store that keeps copies of far's entries in near. What is in near already is dropped, and nobody else
-// may use near from now on. Close both when the Store is closed: they are the caller's.
+// may use near from now on. Both are the caller's, who closes what can be closed of them after the Store.
 //
 // In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
 // second Store takes another one that is connected to the same place.
@@ -170,7 +171,7 @@ func partsOfFar[K comparable, V any](far tarn.Store[K, V], o options) (p farPart
 	p.leaser = require[tarn.Leaser[K, V]]("far", far)
 	p.holder = require[tarn.Holder[K, V]]("far", far)
 	if !o.unwatched {
-		p.watcher = require[tarn.Watcher[K]]("far", far)
+		p.watcher = require[tarn.Watcher[K]]("far, without the option Unwatched,", far)
 	}
 	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](far)
 	p.adder, _ = tarn.As[tarn.Adder[K, V]](far)

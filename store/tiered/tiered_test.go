@@ -701,14 +701,14 @@ func TestNewPanics(t *testing.T) {
 	mem := memory.New(memory.Options[string, int]{MaxEntries: 100})
 	type store = tarn.Store[string, int]
 	for want, f := range map[string]func(){
-		"near is nil":                   func() { tiered.New[string, int](nil, mem) },
-		"far is nil":                    func() { tiered.New[string, int](mem, (*nearStore)(nil)) },
-		"an option is nil":              func() { tiered.New(mem, mem, nil) },
-		"near offers no tarn.Leaser":    func() { tiered.New[string, int](struct{ store }{mem}, mem) },
-		"far offers no tarn.Watcher":    func() { tiered.New(mem, mem) },
-		"far offers no tarn.Leaser":     func() { tiered.New[string, int](mem, struct{ store }{mem}) },
-		"MaxLife: not positive: 0s":     func() { tiered.MaxLife(0) },
-		"Unwatched: not positive: -1ns": func() { tiered.Unwatched(-1) },
+		"near is nil":                func() { tiered.New[string, int](nil, mem) },
+		"far is nil":                 func() { tiered.New[string, int](mem, (*nearStore)(nil)) },
+		"an option is nil":           func() { tiered.New(mem, mem, nil) },
+		"near offers no tarn.Leaser": func() { tiered.New[string, int](struct{ store }{mem}, mem) },
+		"far, without the option Unwatched, offers no tarn.Watcher": func() { tiered.New(mem, mem) },
+		"far offers no tarn.Leaser":                                 func() { tiered.New[string, int](mem, struct{ store }{mem}) },
+		"MaxLife: not positive: 0s":                                 func() { tiered.MaxLife(0) },
+		"Unwatched: not positive: -1ns":                             func() { tiered.Unwatched(-1) },
 	} {
 		func() {
 			defer func() {
