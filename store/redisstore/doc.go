@@ -2,7 +2,7 @@
 // holds, with all of package tarn's promises about them. It has the whole protocol and no client: package goredisclient or
 // rueidisclient makes a [Client] of the one that an application has. It is made for Redis 7 and later and what is like it,
 // single, with Sentinel, or as a cluster. Earlier ones, and what descends from them, write scripts into their snapshots and
-// give them to replicas: a restart or a failover may pass unnoticed there, see below, and Clear the store after each.
+// give them to replicas: there a restart or a failover may pass unnoticed (see below), so Clear the store after each.
 //
 // # What lies in Redis
 //
