@@ -14,7 +14,7 @@ type Stats struct {
 	Undecodable uint64 // values that were removed since they could not be decoded
 	Foreign     uint64 // reads that found something of a newer version, or nothing of tarn's
 	Refused     uint64 // entries that a Fill or a Settle did not store: too large, not to be encoded, or (Settle) without room
-	Renewed     uint64 // partitions that were cleared since their server had restarted, forgot the script, or was new to the namespace
+	Renewed     uint64 // partitions that were cleared since their server had restarted, forgot the script, or was new
 	Lost        uint64 // how often a Watch could not know what had changed
 }
 
