@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,7 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/redistest"
+	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/store/redisstore"
+	"github.com/tarncache/tarn/store/tiered"
+	"github.com/tarncache/tarn/strategies"
+	"github.com/tarncache/tarn/ttl"
 )
 
 // storeProfiles stores the profiles for the store, and as raw values under the keys themselves.
@@ -186,6 +191,7 @@ func BenchmarkNear(b *testing.B) {
 			b.Errorf("%d reads were no hits", n)
 		}
 	})
+	nearPointers(b, adapters[0].of(b, addr), keys)
 	doCache := func(n int) ([]byte, error) {
 		return pipelining.DoCache(ctx, pipelining.B().Get().Key(keys[n]).Cache(), fiveMinutes).AsBytes()
 	}
@@ -213,5 +219,42 @@ func BenchmarkNear(b *testing.B) {
 		peer := cache.New(&cache.Options{Redis: plain, LocalCache: cache.NewTinyLFU(4*hot, time.Hour)})
 		once := onceOf(b, peer, keys)
 		inParallel(b, func(n int) error { return once(n & mask) })
+	})
+}
+
+// nearPointers is the same where the value is a pointer to the struct.
+func nearPointers(b *testing.B, client redisstore.Client, keys []string) {
+	ctx := context.Background()
+	near := memory.New(memory.Options[string, *profile]{MaxEntries: 4 * hot})
+	defer near.Close()
+	both := tiered.New(near, redisstore.New(client, redisstore.Config[string, *profile]{Namespace: "profiles"}))
+	defer both.Close()
+	load := tarn.LoadFunc(func(context.Context, string) (*profile, error) { return nil, errors.New("not in Redis") })
+	reads := strategies.ReadThrough(both, load, strategies.WithTTL(ttl.Policy{Fresh: fiveMinutes}))
+	defer reads.Close(ctx)
+	for start := time.Now(); near.Len() < len(keys); {
+		if time.Since(start) > time.Minute {
+			b.Fatal("no copies are kept")
+		}
+		for _, key := range keys {
+			_, err := reads.Get(ctx, key)
+			must(b, err)
+		}
+	}
+	mask := len(keys) - 1
+	b.Run("via=memory-pointer", func(b *testing.B) {
+		inParallel(b, func(n int) error {
+			e, _, err := near.Get(ctx, keys[n&mask])
+			return isProfile(*e.Value, n&mask, err)
+		})
+	})
+	b.Run("via=tiered-pointer", func(b *testing.B) {
+		inParallel(b, func(n int) error {
+			p, err := reads.Get(ctx, keys[n&mask])
+			if err != nil {
+				return err
+			}
+			return isProfile(*p, n&mask, nil)
+		})
 	})
 }

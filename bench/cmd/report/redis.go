@@ -42,6 +42,12 @@ func redisTargets() []redisTarget {
 			peer: "rueidis DoCache, decoded", unit: "ns/op", shown: "ns", limit: none, least: true},
 		{title: "a near hit through ReadThrough", name: near, over: "Near/via=go-redis-cache",
 			peer: "go-redis/cache, a local hit", unit: "ns/op", shown: "ns", limit: 15, least: true},
+		{title: "a near hit through ReadThrough, of a pointer", name: near + "-pointer", over: "Near/via=memory-pointer",
+			peer: "the memory store's Get", unit: "ns/op", shown: "ns", limit: 1.5},
+		{title: "a near hit through ReadThrough, of a pointer", name: near + "-pointer", over: "Near/via=docache",
+			peer: "rueidis DoCache, not decoded", unit: "ns/op", shown: "ns", limit: 4, least: true},
+		{title: "a near hit through ReadThrough, of a pointer", name: near + "-pointer", over: "Near/via=go-redis-cache",
+			peer: "go-redis/cache, a local hit", unit: "ns/op", shown: "ns", limit: 15, least: true},
 		{title: "allocations of a near hit", name: near, unit: "allocs/op", limit: 0},
 		{title: "loads of a cold key by 1,000 callers in 4 processes, mean", name: "ColdKey", unit: "loads/op", limit: 1},
 		{title: "loads of a cold key by 1,000 callers in 4 processes, at most", name: "ColdKey", unit: "most-loads", limit: 1},
@@ -195,7 +201,8 @@ func redisFiguresTable(r *runs) string {
 
 const redisAbout = "A Redis of its own on the same machine, whose processors it shares with those who ask; 64 callers, a " +
 	"struct of 300 bytes as JSON, a life of five minutes. What stands beside a figure was measured in the same process. " +
-	"A near hit returns the struct; the peers keep bytes, which rueidis leaves to its caller to decode. A round trip is a " +
+	"A near hit returns the struct of ten words, which each function on its way copies, or a pointer to it, if that is what " +
+	"the cache is of; the peers keep bytes, which rueidis leaves to its caller to decode. A round trip is a " +
 	"command or a pipeline that go-redis sends, beyond what the source takes. Of counts the most of all runs is shown. " +
 	"In an outage Redis is killed under 64 callers in two processes, a fifth of whose calls are writes, and comes back " +
 	"empty a second later; a copy that is gone before the write returns counts as 0 ms."
