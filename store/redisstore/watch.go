@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func (s *Store[K, V]) Watch(ctx context.Context, w tarn.Watch[K]) error {
 	if !ok || !s.published {
 		return errNotSubscriber
 	}
-	v := &watch[K, V]{store: s, told: w, marks: make([]mark, len(s.names.records))}
+	v := &watch[K, V]{store: s, told: w, marks: make([]mark, len(s.names.records)), base: make([]mark, len(s.names.records))}
 	for tries := 0; ctx.Err() == nil; tries++ {
 		if v.follow(ctx, subscriber) {
 			tries = 0
@@ -60,6 +61,7 @@ type watch[K comparable, V any] struct {
 	// While current, all that changed up to the marks was told. Otherwise the marks are what messages said since then.
 	current bool
 	marks   []mark
+	base    []mark   // the marks as they were when it became current
 	losses  int      // how often it was not current any more
 	until   ttl.Time // what Current was told last
 
@@ -69,6 +71,7 @@ type watch[K comparable, V any] struct {
 // pulse is what a heartbeat read: how far the partitions had come at some time after it began.
 type pulse struct {
 	began  ttl.Time
+	before []mark // the watch's marks then
 	marks  []mark
 	err    error
 	losses int
@@ -142,8 +145,8 @@ func (v *watch[K, V]) listen(ctx context.Context, wg *sync.WaitGroup, in *inbox)
 			v.message(m)
 		case <-beat.C:
 			beating = true
-			baseline, since := !v.current, v.losses
-			wg.Go(func() { pulses <- v.beat(ctx, baseline, since) })
+			baseline, p := !v.current, &pulse{losses: v.losses, before: slices.Clone(v.marks)}
+			wg.Go(func() { v.beat(ctx, baseline, p); pulses <- p })
 		case p := <-pulses:
 			beating = false
 			if p.err != nil {
@@ -193,7 +196,8 @@ func (v *watch[K, V]) message(text string) {
 	own := m.publisher == v.store.publisher
 	next := m.mark.sequence == last.sequence+1
 	switch {
-	case m.mark.generation == last.generation && m.mark.sequence <= last.sequence:
+	case m.mark.generation == last.generation && m.mark.generation == v.base[m.partition].generation &&
+		m.mark.sequence <= v.base[m.partition].sequence:
 		return // it was there when the records were read
 	case !next, m.mark.generation != last.generation && !(own && m.what == clearedAllKeys):
 		v.lose()
@@ -218,8 +222,7 @@ func (v *watch[K, V]) changed(bytes string) {
 
 // beat reads how far the partitions are. For a baseline it first makes sure that they have records, and that Redis has
 // not been restarted since somebody used it.
-func (v *watch[K, V]) beat(ctx context.Context, baseline bool, losses int) *pulse {
-	p := &pulse{losses: losses}
+func (v *watch[K, V]) beat(ctx context.Context, baseline bool, p *pulse) {
 	if baseline {
 		p.err = v.store.begin(ctx)
 	}
@@ -227,13 +230,26 @@ func (v *watch[K, V]) beat(ctx context.Context, baseline bool, losses int) *puls
 	if p.err == nil {
 		p.marks, p.err = v.store.readMarks(ctx)
 	}
-	return p
+}
+
+// fellBack reports whether a partition is not as far as it was: another server answers, or the record was changed by
+// somebody else. Its next numbers were given before, to other messages.
+func (p *pulse) fellBack() bool {
+	for i, read := range p.marks {
+		if read.generation == p.before[i].generation && read.sequence < p.before[i].sequence {
+			return true
+		}
+	}
+	return false
 }
 
 // pulse takes what a heartbeat read, and reports whether it is of use: what began before something was lost is not.
 func (v *watch[K, V]) pulse(p *pulse) bool {
 	switch {
 	case p.losses != v.losses:
+		return false
+	case v.current && p.fellBack():
+		v.lose()
 		return false
 	case v.current && v.due == nil:
 		v.due = p
@@ -244,6 +260,7 @@ func (v *watch[K, V]) pulse(p *pulse) bool {
 			}
 		}
 		v.current = true
+		copy(v.base, v.marks)
 		v.tellCurrent(p)
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -270,6 +271,43 @@ func TestWatchNotices(t *testing.T) {
 }
 
 // What Current says is never later than a heartbeat and its timeout from now.
+// TestWatchNoticesAFallBack has a record that is not as far as it was, as on a server that became master again, or after
+// somebody else's SET: the numbers that follow were told before, of other keys.
+func TestWatchNoticesAFallBack(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		back  uint64
+		write bool
+		beat  time.Duration
+	}{
+		"found by a heartbeat":   {back: 20, beat: 100 * time.Millisecond},
+		"found by a message":     {back: 1, write: true, beat: time.Minute},
+		"found by many messages": {back: 20, write: true, beat: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			cfg := quick(unique())
+			cfg.Partitions, cfg.Heartbeat = 1, tt.beat
+			_, told := watching(t, server.Client(), cfg)
+			writer := redisstore.New[string, string](server.Client(), cfg)
+			for range 40 {
+				require.NoError(t, writer.Delete(t.Context(), "k"))
+				require.Equal(t, "changed k", told.next(t))
+			}
+			record := "{" + cfg.Namespace + ":0}r"
+			text := server.Call("GET", record).Text
+			at, err := strconv.ParseUint(text[8:], 10, 64)
+			require.NoError(t, err)
+			server.Call("SET", record, text[:8]+strconv.FormatUint(at-tt.back, 10))
+			if tt.write {
+				require.NoError(t, writer.Delete(t.Context(), "k"))
+			}
+			require.Equal(t, "lost", told.next(t))
+		})
+	}
+}
+
 func TestWatchIsCurrentForAWhile(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
