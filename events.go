@@ -51,7 +51,7 @@ const (
 	EventRetried                           // a pending write failed and will be tried again
 	EventDeadLettered                      // a pending write was given up and handed to the dead-letter handler
 	EventPanicked                          // a function of the application panicked where no caller could see it
-	EventUndecodable                       // a shared store held something that is no value of its key; it was removed, and is a miss
+	EventUndecodable                       // a shared store held something that is no value of its key; it is a miss, and was removed unless it may be somebody else's
 )
 
 var eventNames = [...]string{

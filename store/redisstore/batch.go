@@ -164,7 +164,7 @@ func (s *Store[K, V]) seeMany(ctx context.Context, names []keyName, gets []mget,
 				at++
 			}
 			value := g.reply.Items[n]
-			seen[i] = s.see(value.Text, g.reply.Items[len(g.which)+at].Text)
+			seen[i] = s.see(ctx, value.Text, g.reply.Items[len(g.which)+at].Text)
 			if value.Kind == Nil {
 				missing = append(missing, Command{Words: getWords, Keys: []string{names[i].redis}})
 			}

@@ -132,7 +132,15 @@ func TestForeign(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	ctx := t.Context()
-	s := redisstore.New(scanning{server.Client()}, redisstore.Config[string, string]{Namespace: "foreign", Partitions: 1})
+	var told atomic.Uint64
+	s := redisstore.New(scanning{server.Client()}, redisstore.Config[string, string]{
+		Namespace: "foreign", Partitions: 1,
+		Observer: tarn.ObserverFunc(func(_ context.Context, e tarn.Event) {
+			if e.Kind == tarn.EventUndecodable && e.Err != nil {
+				told.Add(uint64(e.N))
+			}
+		}),
+	})
 	const redis = "{foreign:0}kk"
 	require.NoError(t, s.Set(ctx, "k", tarn.Entry[string]{Value: "v"}))
 	stored := server.Call("GET", redis).Text
@@ -178,6 +186,7 @@ func TestForeign(t *testing.T) {
 		})
 	}
 	require.NotZero(t, s.Stats().Foreign)
+	require.Equal(t, s.Stats().Foreign, told.Load(), "each is an event")
 	require.Zero(t, s.Stats().Undecodable)
 }
 

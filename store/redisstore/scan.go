@@ -136,7 +136,7 @@ func (s *Store[K, V]) Count(ctx context.Context) (int, error) {
 	err := s.entries(ctx, head, func(names []string, texts []Reply, record func(int) string) error {
 		for i, name := range names {
 			p, _ := s.partitionOf(name)
-			if s.see(texts[i].Text, record(p)).isEntry() {
+			if s.see(ctx, texts[i].Text, record(p)).isEntry() {
 				n++
 			}
 		}
@@ -156,7 +156,7 @@ func (s *Store[K, V]) Scan(ctx context.Context) (iter.Seq2[K, tarn.Entry[V]], fu
 		err = s.entries(ctx, get, func(names []string, texts []Reply, record func(int) string) error {
 			for i, redis := range names {
 				p, _ := s.partitionOf(redis)
-				key, e, ok, err := s.scanned(ctx, redis, s.see(texts[i].Text, record(p)))
+				key, e, ok, err := s.scanned(ctx, redis, s.see(ctx, texts[i].Text, record(p)))
 				if err != nil {
 					return err
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"sync/atomic"
 
 	"github.com/tarncache/tarn"
@@ -37,6 +38,16 @@ func (s *Store[K, V]) Stats() Stats {
 type damage struct {
 	name keyName
 	text string
+}
+
+var errForeign = errors.New("redisstore: what lies under the key was written by a stranger, or by a newer version")
+
+// foreign counts and tells what is nothing of this store's. It stays where it is.
+func (s *Store[K, V]) foreign(ctx context.Context) {
+	s.counts.foreign.Add(1)
+	if s.observer != nil {
+		s.observer.Observe(ctx, tarn.Event{Kind: tarn.EventUndecodable, N: 1, Err: errForeign})
+	}
 }
 
 // undecodable counts and tells what cannot be decoded, and removes it if it still stands there. If it cannot, the next

@@ -89,7 +89,6 @@ type Store[K comparable, V any] struct {
 	observer tarn.Observer
 	counts   counts
 	renewals renewals
-	streak   streak
 
 	publisher        string // 8 bytes
 	published        bool
@@ -127,7 +126,7 @@ func New[K comparable, V any](client Client, cfg Config[K, V]) *Store[K, V] {
 	s.clocks = make([]serverClock, len(s.names.records))
 	s.renewals.turn = make(chan struct{}, 1)
 	s.use(newScripts(cfg.Namespace, s.newest))
-	s.reads.New = func() any { return new(read) }
+	s.reads.New = func() any { return newRead() }
 	return s
 }
 

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
@@ -61,13 +62,13 @@ func (s sight) id() string {
 
 func (s sight) isEntry() bool { return s.kind == kindValue || s.kind == kindNegative }
 
-// see tells what stands under a key, by the partition's record. Where that is nothing of this store's, it counts.
-func (s *Store[K, V]) see(text, record string) sight {
+// see tells what stands under a key, by the partition's record. Where that is nothing of this store's, it tells.
+func (s *Store[K, V]) see(ctx context.Context, text, record string) sight {
 	switch {
 	case text == "":
 		return sight{}
 	case len(text) < atID || text[0] < oldestVersion || text[0] > s.newest:
-		s.counts.foreign.Add(1)
+		s.foreign(ctx)
 		return sight{}
 	}
 	switch kind := text[atKind]; kind {
@@ -79,7 +80,7 @@ func (s *Store[K, V]) see(text, record string) sight {
 		}
 	case kindLease, kindRemoved:
 	default:
-		s.counts.foreign.Add(1)
+		s.foreign(ctx)
 	}
 	return sight{}
 }
