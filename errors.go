@@ -41,7 +41,9 @@ var (
 )
 
 // Permanent marks err as one that trying again will not mend, such as a violated constraint. Write-back does not
-// retry it. errors.Is and errors.As see through it. A nil err stays nil.
+// retry it. A store marks with it what it says of a key under which it can keep nothing, such as one that it has no bytes
+// for: a strategy that could not invalidate such a key has nothing to repair. errors.Is and errors.As see through it. A nil
+// err stays nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

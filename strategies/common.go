@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -54,6 +55,19 @@ func failedOf[K comparable](err error, keys []K) (failed []K) {
 		}
 	}
 	return failed
+}
+
+// untoldOf returns the keys that a store could not be told of. One whose own error is marked as Permanent is none of
+// them: the store can keep nothing under it. An error of a whole batch says nothing of single keys.
+func untoldOf[K comparable](err error, keys []K) (untold []K) {
+	var each tarn.IndexError
+	whole := len(keys) > 1 && !errors.As(err, &each)
+	for i, key := range keys {
+		if e := tarn.ErrAt(err, i, len(keys)); e != nil && (whole || !tarn.IsPermanent(e)) {
+			untold = append(untold, key)
+		}
+	}
+	return untold
 }
 
 // closeInner closes a strategy inside another, if it can be closed.

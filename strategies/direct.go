@@ -59,7 +59,7 @@ func (r *reader[K, V]) delete(ctx context.Context, key K) error {
 	n := r.broken(key)
 	err := r.store.Delete(ctx, key)
 	if err != nil {
-		r.broke(err, key)
+		r.broke(err, untoldOf(err, []K{key})...)
 		return during("delete", err)
 	}
 	r.repaired(key, n)
@@ -97,7 +97,7 @@ func (r *reader[K, V]) deleteMany(ctx context.Context, keys []K) error {
 	}
 	err := r.batch.DeleteMany(ctx, keys)
 	if err != nil {
-		r.broke(err, failedOf(err, keys)...)
+		r.broke(err, untoldOf(err, keys)...)
 	}
 	for n, i := range around {
 		if tarn.ErrAt(err, i, len(keys)) == nil {

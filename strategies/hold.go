@@ -69,7 +69,10 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	if stood && !errors.Is(err, tarn.ErrClosed) {
 		return nil
 	}
-	untold := failedOf(err, h.keys)
+	untold := untoldOf(err, h.keys)
+	if len(untold) == 0 {
+		return nil
+	}
 	r.broke(err, untold...)
 	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, untold...)
 	return maybeStale(err)

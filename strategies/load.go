@@ -462,7 +462,7 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	}
 	for i, next := 0, fs; i < len(fills) && len(next) > 0; next = next[1:] {
 		if f := next[0]; f.key == fills[i].Key {
-			if fills[i].Stored {
+			if fills[i].Stored && f.old { // where nothing was, a fill tells nobody who has a copy of what was there before
 				r.repaired(f.key, f.broken)
 			}
 			i++

@@ -19,8 +19,9 @@ const (
 
 // repairs are the keys under which the store may keep a value that was invalidated in vain, because the store
 // failed. Until a key is repaired its reader goes around the store for it: what is found there is not served, and a
-// load is shared only with who will look later. What repairs a key is a Delete, a write, or a load's fill that began
-// after the failure and succeeded; a timer tries Deletes until one does.
+// load is shared only with who will look later. What repairs a key is a Delete, a write, or a load's fill in place of
+// another entry, that began after the failure and succeeded; a timer tries Deletes until one does. A fill where no entry was
+// is none: the store tells nobody of it, and another process may have a copy of an entry that the store has lost since.
 //
 // Failures are numbered, so that what began before a failure does not pass for its repair.
 type repairs[K comparable] struct {
@@ -38,7 +39,7 @@ type repairs[K comparable] struct {
 
 // broke notes that keys could not be invalidated.
 func (r *reader[K, V]) broke(err error, keys ...K) {
-	if errors.Is(err, tarn.ErrClosed) {
+	if len(keys) == 0 || errors.Is(err, tarn.ErrClosed) {
 		return
 	}
 	p := &r.repairs

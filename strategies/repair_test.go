@@ -315,3 +315,42 @@ func TestHoldsRequired(t *testing.T) {
 		strategies.LookAside(newMemory[string, int](t), strategies.WithoutHolds(), strategies.WithHoldsRequired())
 	})
 }
+
+// A process may have a copy of the value that the store has lost since, and of a fill where nothing was nobody is told.
+func TestAFillWhereNothingWasRepairsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutage(t)
+		down := o.stale(t, "a", 2)
+		require.NoError(t, o.mem.Delete(t.Context(), "a"), "as if it was evicted")
+		hasValue(t, 2, <-asked(t.Context(), o.c, "a"))
+		_, found := o.mem.Value("a")
+		require.True(t, found, "it is filled")
+		down.Release()
+		time.Sleep(time.Minute)
+		_, found = o.mem.Value("a")
+		require.False(t, found, "the invalidation has arrived all the same")
+	})
+}
+
+// What the store can keep nothing under cannot be stale there.
+func TestAKeyThatTheStoreCannotKeepNeedsNoRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &table{source: newSource(map[string]int{"a": 1, "b": 1})}
+		store := &tamper[string, int]{inner: newMemory[string, int](t)}
+		store.on(func(context.Context, string) error { return tarn.Permanent(errors.New("no bytes for the key")) })
+		read := strategies.ReadThrough(store, src.source)
+		c := strategies.WriteThrough(read, src)
+		require.NoError(t, c.Set(t.Context(), "a", 2))
+		require.Equal(t, 2, src.row("a"))
+		hasValue(t, 2, <-asked(t.Context(), c, "a"))
+		tried := store.called("delete")
+		require.Positive(t, tried)
+		time.Sleep(time.Hour)
+		require.Equal(t, tried, store.called("delete"), "nothing is repaired")
+
+		require.Error(t, tarn.DeleteMany(t.Context(), read, []string{"a", "b"}))
+		batches := store.called("deletemany")
+		time.Sleep(time.Hour)
+		require.Greater(t, store.called("deletemany"), batches, "of a whole batch it says nothing about single keys")
+	})
+}

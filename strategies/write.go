@@ -301,10 +301,11 @@ func forget[K comparable, V any](ctx context.Context, config *common, inner tarn
 	} else {
 		err = eachOf(len(keys), func(i int) error { return inner.Delete(ctx, keys[i]) })
 	}
-	if err == nil {
+	untold := untoldOf(err, keys)
+	if len(untold) == 0 {
 		return nil
 	}
-	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, failedOf(err, keys)...)
+	observeKeys(ctx, config, tarn.Event{Kind: tarn.EventMaybeStale, Err: err}, untold...)
 	return maybeStale(err)
 }
 
