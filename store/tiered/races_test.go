@@ -39,7 +39,7 @@ func TestSoakRaces(t *testing.T) {
 		}
 		r.Store = tiered.New(r.near, farstore.New(r.far).View())
 		for !r.Trusted() {
-			time.Sleep(1) // the watcher has not spoken yet
+			time.Sleep(time.Nanosecond) // the watcher has not spoken yet
 		}
 		return r
 	}})

@@ -126,7 +126,7 @@ func TestLives(t *testing.T) {
 				}
 				time.Sleep(life - 1)
 				f.copied(t, "k", true)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				f.copied(t, "k", c.copy == 0)
 				if c.copy != 0 && c.expires != c.copy {
 					set.Stale = set.Fresh.Passed(f.in(0))
