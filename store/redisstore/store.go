@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -110,15 +111,15 @@ func New[K comparable, V any](client Client, cfg Config[K, V]) *Store[K, V] {
 		names:            newKeyNames(cfg.Namespace, cfg.Partitions, cfg.AppendKey, cfg.ParseKey),
 		payloads:         newPayloads(cfg.Namespace, cfg.Codec, cfg.Layers, cfg.MaxValue),
 		clock:            ttl.NewClock(),
-		maxLife:          min(orElse(cfg.MaxLife, defaultMaxLife), forever),
+		maxLife:          min(cmp.Or(cfg.MaxLife, defaultMaxLife), forever),
 		channel:          channelOf(cfg.Namespace),
 		newest:           newestVersion,
 		wire:             string([]byte{newestVersion}),
 		observer:         cfg.Observer,
 		publisher:        newID(),
 		published:        !cfg.Unpublished,
-		heartbeat:        orElse(cfg.Heartbeat, defaultHeartbeat),
-		heartbeatTimeout: orElse(cfg.HeartbeatTimeout, defaultHeartbeat),
+		heartbeat:        cmp.Or(cfg.Heartbeat, defaultHeartbeat),
+		heartbeatTimeout: cmp.Or(cfg.HeartbeatTimeout, defaultHeartbeat),
 	}
 	if cfg.WireVersion != 0 {
 		s.wire = string([]byte{oldestVersion + byte(cfg.WireVersion-1)})
@@ -149,13 +150,6 @@ func (c Config[K, V]) check() {
 		panic(fmt.Sprintf("redisstore: Config.WireVersion is not between 1 and %d: %d",
 			newestVersion-oldestVersion+1, c.WireVersion))
 	}
-}
-
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
 }
 
 // Clock returns the clock by which the deadlines of entries go. It is this process's: in Redis, deadlines are kept by

@@ -31,12 +31,9 @@ func newCmd(ctx context.Context, c *redisstore.Command, args []any) redis.Cmder 
 		args = append(args, arg)
 	}
 	var cmd redis.Cmder
-	switch args[0] {
-	case "get":
+	if args[0] == "get" {
 		cmd = redis.NewStringCmd(ctx, args...)
-	case "pttl":
-		cmd = redis.NewIntCmd(ctx, args...)
-	default:
+	} else {
 		cmd = redis.NewCmd(ctx, args...)
 	}
 	if len(c.Keys) > 0 {
@@ -54,8 +51,6 @@ func name(word string) any {
 		return "get"
 	case "MGET":
 		return "mget"
-	case "PTTL":
-		return "pttl"
 	case "EVALSHA":
 		return "evalsha"
 	}
@@ -70,8 +65,6 @@ func answer(cmd redis.Cmder) redisstore.Reply {
 	switch cmd := cmd.(type) {
 	case *redis.StringCmd:
 		return redisstore.Reply{Kind: redisstore.Text, Text: cmd.Val()}
-	case *redis.IntCmd:
-		return redisstore.Reply{Kind: redisstore.Int, Int: cmd.Val()}
 	case *redis.Cmd:
 		return reply(cmd.Val())
 	}
