@@ -14,6 +14,10 @@ import (
 
 // Journal keeps records until they are removed. One process has a journal open at a time.
 type Journal interface {
+	// Epoch returns Position.Epoch. It is known before the replay: what Replay tells of may be written to the source, with
+	// the epoch, while Replay runs.
+	Epoch() uint64
+
 	// Replay calls each for every record, in the order of their numbers, and says where numbering stands. It is called
 	// once, before anything is appended from outside; each may call Append. What rec points to is valid until each returns.
 	//
