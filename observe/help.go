@@ -1,0 +1,48 @@
+package observe
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// helpOf says what a field of Stats is.
+func helpOf(t reflect.Type, field reflect.StructField) string {
+	if help := help[sourceName(t)+"."+snake(field.Name)]; help != "" {
+		return help
+	}
+	return fmt.Sprintf("%s of %v.", field.Name, t)
+}
+
+// help has the fields of the Stats that come with this library. Those of others are described by their names.
+var help = map[string]string{
+	"memory.hits":        "Reads that found an entry in the store.",
+	"memory.misses":      "Reads that found no entry in the store.",
+	"memory.evictions":   "Entries that made room for others.",
+	"memory.expirations": "Entries removed after their lives.",
+	"memory.refused":     "Entries refused as too heavy, or for a negative weight.",
+	"memory.entries":     "Entries in the store.",
+	"memory.weight":      "Sum of the weights of the entries; each weighs 1 where nothing else was said.",
+	"memory.bound":       "What the weight may be at most.",
+
+	"tiered.kept":    "Near copies that were made.",
+	"tiered.refused": "Near copies that were not made, since the key had changed or trust was lost.",
+	"tiered.changed": "Keys that were told to have changed.",
+	"tiered.lost":    "Times that all near copies were dropped, since changes were not told.",
+
+	"redisstore.undecodable": "Values that could not be decoded and were removed.",
+	"redisstore.foreign":     "Reads that found something of a newer version, or of somebody else.",
+	"redisstore.refused":     "Entries that were not stored: too large, or not to be encoded.",
+	"redisstore.renewed":     "Partitions that were cleared since their server had restarted or was new.",
+	"redisstore.lost":        "Times that it could not be known what had changed.",
+
+	"write_back.pending":         "Keys that are not at the source yet.",
+	"write_back.pending_bytes":   "Size of what is not at the source yet.",
+	"write_back.oldest_pending":  "How long the oldest pending write has waited.",
+	"write_back.in_flight":       "Keys that are being written to the source.",
+	"write_back.retrying":        "Keys whose last attempt failed.",
+	"write_back.coalesced":       "Writes replaced by a later one of their key.",
+	"write_back.flushed":         "Writes that reached the source in the background.",
+	"write_back.retried":         "Attempts that failed and are followed by another.",
+	"write_back.dead_lettered":   "Writes that were given up.",
+	"write_back.written_through": "Writes that found no room and reached the source at once.",
+}
