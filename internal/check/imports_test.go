@@ -19,6 +19,7 @@ const module = "github.com/tarncache/tarn"
 var (
 	adapters = []string{
 		"store/breaker", "store/redisstore/goredisclient", "store/redisstore/rueidisclient", "store/redisstore/zstd",
+		"strategies/journal/bolt",
 	}
 	modules = []string{"bench", "examples", "internal/proof", "tools"}
 	nested  = slices.Concat(adapters, modules)
@@ -32,7 +33,7 @@ var (
 		"internal/fakeredis", "internal/farstore", "internal/faultproxy", "internal/interleave", "internal/pgtest",
 		"internal/redistest",
 	}
-	forTests     = append([]string{"store/storetest"}, forOurTests...)
+	forTests     = append([]string{"store/storetest", "strategies/journal/journaltest"}, forOurTests...)
 	errOnlyTests = "only tests, " + strings.Join(forTests, " and ") + " import it"
 )
 
