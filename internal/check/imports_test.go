@@ -30,8 +30,8 @@ var (
 // packages here have in common. Only tests import the latter.
 var (
 	forOurTests = []string{
-		"internal/fakeredis", "internal/farstore", "internal/faultproxy", "internal/interleave", "internal/pgtest",
-		"internal/redistest",
+		"internal/fakeredis", "internal/farstore", "internal/faultproxy", "internal/interleave", "internal/memjournal",
+		"internal/pgtest", "internal/redistest",
 	}
 	forTests     = append([]string{"store/storetest", "strategies/journal/journaltest"}, forOurTests...)
 	errOnlyTests = "only tests, " + strings.Join(forTests, " and ") + " import it"

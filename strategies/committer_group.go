@@ -1,0 +1,136 @@
+package strategies
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tarncache/tarn/strategies/journal"
+)
+
+// commitGroup is what goes into one append. All but done, and what they wait for who do, is protected by the committer's mu
+// while the group gathers; afterwards it belongs to the goroutine that appends it.
+type commitGroup struct {
+	commits []*commit // without every: those who wait
+	renewed []*commit // those of commits that renew something
+
+	put      []journal.Record // with every: in the order of their numbers; of no Kind if it is removed already
+	renew    []journal.Record // with every
+	since    time.Time        // with every: when the first of them came; zero: there are none
+	repeated bool             // some of put may be in the journal although their append failed
+
+	remove []uint64 // the line of removals
+	due    bool
+	want   int           // how many commits are enough
+	enough chan struct{} // closed when they are there; nil: nobody waits
+
+	done chan struct{} // closed when the group was appended, or was not
+	err  error         // why what sync asks for is not durable; set before done is closed
+}
+
+func newCommitGroup() *commitGroup { return &commitGroup{done: make(chan struct{})} }
+
+// join takes in a commit that is waited for.
+func (g *commitGroup) join(x *commit) {
+	g.commits = append(g.commits, x)
+	if len(x.renew) > 0 {
+		g.renewed = append(g.renewed, x)
+	}
+	g.due = true
+	if g.enough != nil && len(g.commits) >= g.want {
+		close(g.enough)
+		g.enough = nil
+	}
+}
+
+// buffer takes in a commit that nobody waits for.
+func (g *commitGroup) buffer(x *commit) {
+	g.put = append(g.put, x.put...)
+	g.renew = append(g.renew, x.renew...)
+	g.remove = append(g.remove, x.remove...)
+	if g.since.IsZero() {
+		g.since = time.Now()
+	}
+}
+
+// forget takes a record out of the group, and reports whether it is in no journal either.
+func (g *commitGroup) forget(seq uint64) bool {
+	g.renew = slices.DeleteFunc(g.renew, func(r journal.Record) bool { return r.Seq == seq })
+	for _, x := range g.renewed {
+		x.renew = slices.DeleteFunc(x.renew, func(r journal.Record) bool { return r.Seq == seq })
+	}
+	i, found := slices.BinarySearchFunc(g.put, seq, func(r journal.Record, seq uint64) int {
+		return cmp.Compare(r.Seq, seq)
+	})
+	if !found {
+		return false
+	}
+	g.put[i] = journal.Record{Seq: seq}
+	return !g.repeated
+}
+
+// change returns what is to be appended; seq is the last number given.
+func (g *commitGroup) change(seq uint64) journal.Change {
+	g.put = slices.DeleteFunc(g.put, removed)
+	change := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: append(slices.Clone(g.put), g.renew...)}
+	for _, x := range g.commits {
+		change.Remove = append(change.Remove, x.remove...)
+		change.Put = append(append(change.Put, x.put...), x.renew...)
+	}
+	return change
+}
+
+// restore takes back what was not appended of an earlier group. unknown says that it may be in the journal all the same.
+func (g *commitGroup) restore(old *commitGroup, unknown bool) {
+	gone := make(map[uint64]bool, len(g.remove))
+	for _, seq := range g.remove {
+		gone[seq] = true
+	}
+	forgotten := func(r journal.Record) bool { return gone[r.Seq] }
+	g.put = append(slices.DeleteFunc(old.put, forgotten), g.put...)
+	g.renew = append(slices.DeleteFunc(old.renew, forgotten), g.renew...)
+	g.repeated = g.repeated || old.repeated || unknown && len(old.put) > 0
+	g.remove = append(old.remove, g.remove...)
+	if !old.since.IsZero() {
+		g.since = old.since
+	}
+	for _, x := range old.commits {
+		if unknown && len(x.renew)+len(x.remove) == 0 {
+			for _, r := range x.put {
+				g.remove = append(g.remove, r.Seq)
+			}
+		}
+	}
+}
+
+// end tells those who wait in the group what became of it.
+func (g *commitGroup) end(err error) {
+	for _, x := range g.commits {
+		x.err = err
+		if x.apply != nil {
+			x.apply(err)
+		}
+	}
+}
+
+// empty reports whether there is nothing to append.
+func (g *commitGroup) empty() bool {
+	return len(g.commits)+len(g.put)+len(g.renew)+len(g.remove) == 0
+}
+
+// records returns how many records the group is to bring into the journal.
+func (g *commitGroup) records() int {
+	n := len(g.renew)
+	for _, r := range g.put {
+		if !removed(r) {
+			n++
+		}
+	}
+	for _, x := range g.commits {
+		n += len(x.put) + len(x.renew)
+	}
+	return n
+}
+
+// removed reports whether a record was removed before it was appended.
+func removed(r journal.Record) bool { return r.Kind == 0 }
