@@ -88,17 +88,17 @@ func TestCounterHasEveryKind(t *testing.T) {
 func TestCounterLosesNothing(t *testing.T) {
 	c := observe.NewCounter()
 	var all sync.WaitGroup
-	for range 8 {
+	for range 64 {
 		all.Go(func() {
-			for range 1000 {
+			for range 2000 {
 				c.Observe(t.Context(), tarn.Event{Kind: tarn.EventHit, N: 1})
 				c.Observe(t.Context(), tarn.Event{Kind: tarn.EventEvicted, N: 2})
 			}
 		})
 	}
 	all.Wait()
-	require.EqualValues(t, 8000, c.Total(tarn.EventHit))
-	require.EqualValues(t, 16000, c.Total(tarn.EventEvicted))
+	require.EqualValues(t, 128_000, c.Total(tarn.EventHit))
+	require.EqualValues(t, 256_000, c.Total(tarn.EventEvicted))
 }
 
 func TestMultiTellsAll(t *testing.T) {

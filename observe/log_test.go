@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,21 @@ func TestLogIsBounded(t *testing.T) {
 		require.Equal(t, 3, lines())
 		require.Contains(t, text.String(), "unlogged=1000", "what was left out is counted")
 	})
+}
+
+func TestLogOfEveryEventLeavesNoneOut(t *testing.T) {
+	var text bytes.Buffer // the handler has a lock
+	o := observe.Log(logger(&text), observe.LogOptions{Every: -1})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 1000 {
+				o.Observe(t.Context(), tarn.Event{Kind: tarn.EventPanicked, N: 1})
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 8000, strings.Count(text.String(), "\n"))
 }
 
 func TestLogCanBeTold(t *testing.T) {
