@@ -32,9 +32,8 @@ func (s *Store[K, V]) copying(ctx context.Context, keys []K, word *word, refresh
 	return c
 }
 
-// keep ends the leases, and keeps copies of what found says the far store had under the keys. It returns which keys
-// have a copy of that now, nil if none has.
-func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[V], bool)) (kept []bool) {
+// keep ends the leases, and keeps copies of what found says the far store had under the keys.
+func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[V], bool)) {
 	s := c.s
 	fills := make([]tarn.Fill[K, V], 0, len(c.leases))
 	at := make([]int, 0, len(c.leases))
@@ -50,17 +49,12 @@ func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[
 		fills, at = append(fills, f), append(at, i)
 	}
 	if len(fills) == 0 || s.near.leaser.Fill(context.WithoutCancel(ctx), fills) != nil {
-		return nil
+		return
 	}
-	kept = make([]bool, len(c.keys))
 	for i, f := range fills {
-		if kept[at[i]] = f.Stored; f.Stored {
-			s.counts.kept.Add(1)
-		} else if _, ok := found(at[i]); ok {
-			s.counts.refused.Add(1)
-		}
+		_, ok := found(at[i])
+		s.counts.copied(f.Stored, ok)
 	}
-	return kept
 }
 
 // copyOf returns the entry to keep near for one of the far store: it does not live longer, and not longer than a copy

@@ -79,26 +79,18 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) (err er
 	if len(keys) == 0 {
 		return s.far.leaser.Fill(ctx, fills)
 	}
-	var c copying[K, V]
-	if word := s.trusted(); word != nil {
-		c = s.copying(ctx, keys, word, true)
-	} else {
-		c = copying[K, V]{s: s}
+	word := s.trusted()
+	c := change[K, V]{s: s, keys: distinct(keys)}
+	if len(c.keys) < len(keys) {
+		word = nil // which of the entries of one key the far store has, it does not say
 	}
-	known := false
+	done := false
 	defer func() {
-		kept := c.keep(ctx, func(i int) (tarn.Entry[V], bool) {
-			f := &fills[at[i]]
-			return f.Entry, known && f.Stored
-		})
-		for i, key := range keys {
-			if (!known || fills[at[i]].Stored) && (kept == nil || !kept[i]) {
-				s.drop(ctx, key)
-			}
-		}
+		c.keep(ctx, word, func(i int) (tarn.Entry[V], bool) { f := &fills[at[i]]; return f.Entry, done && f.Stored })
 	}()
+	c.begin(ctx)
 	err = s.far.leaser.Fill(ctx, fills)
-	known = err == nil
+	done = err == nil
 	return err
 }
 
@@ -115,8 +107,7 @@ func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, to
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
-	defer s.drop(ctx, keys...)
-	return s.far.holder.Hold(ctx, keys, life, tokens)
+	return s.change(ctx, keys, func() error { return s.far.holder.Hold(ctx, keys, life, tokens) })
 }
 
 // Settle ends holds in the far store, and drops the copies of their keys before it returns.
@@ -128,6 +119,5 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 	for i := range settlements {
 		keys[i] = settlements[i].Key
 	}
-	defer s.drop(ctx, keys...)
-	return s.far.holder.Settle(ctx, settlements)
+	return s.change(ctx, keys, func() error { return s.far.holder.Settle(ctx, settlements) })
 }

@@ -24,6 +24,7 @@ type scene struct {
 	leases  bool // they read by Lease alone
 	reads   int  // of each
 	own     bool // the writer is in the process too
+	unheld  bool // the near store cannot hold keys
 	write   func(w *world, ctx context.Context, s tarn.Store[int, int])
 	warm    bool // the far store begins with the value
 	near    bool // and the near one with a copy
@@ -65,6 +66,12 @@ var scenes = []scene{
 	}, {
 		name: "an own set", rule: "a set drops the copy",
 		readers: 1, reads: 2, own: true, write: (*world).set, warm: true, near: true,
+	}, {
+		name: "an own write without holds", rule: "a writer drops the copy that was made while the far store was at it",
+		readers: 1, reads: 2, own: true, unheld: true, write: (*world).invalidate, warm: true,
+	}, {
+		name: "an own load without holds", rule: "a fill that keeps no copy drops the one that it has replaced",
+		readers: 1, reads: 2, own: true, unheld: true, write: (*world).refresh, warm: true,
 	}, {
 		name: "the connection is lost", rule: "no copy is kept of what was read before trust was lost, or without trust",
 		readers: 1, reads: 1, write: (*world).invalidate, warm: true, lost: true,
@@ -135,7 +142,11 @@ func newWorld(r *interleave.Run, s scene) {
 	w := &world{Run: r, scene: s, bus: make(chan struct{}, 10)}
 	w.far = memory.New(memory.Options[int, int]{MaxEntries: 10})
 	near := memory.New(memory.Options[int, int]{MaxEntries: 10})
-	w.store = tiered.New(steppingNear{near, w}, steppingFar{w.far, w, true})
+	var stepping tarn.Store[int, int] = steppingNear{near, w}
+	if s.unheld {
+		stepping = unholding{steppingNear{near, w}}
+	}
+	w.store = tiered.New(stepping, steppingFar{w.far, w, true})
 	r.End(func() {
 		w.store.Close()
 		near.Close()
@@ -301,6 +312,15 @@ func (w *world) hold(ctx context.Context, s tarn.Store[int, int]) {
 	w.acknowledge()
 }
 
+// refresh replaces the entry by what the source has.
+func (w *world) refresh(ctx context.Context, s tarn.Store[int, int]) {
+	w.commit(ctx)
+	leases := make([]tarn.Lease[int], 1)
+	w.far.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour, Refresh: true}, leases)
+	w.store.Fill(ctx, []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true, Entry: tarn.Entry[int]{Value: w.source}}})
+	w.acknowledge()
+}
+
 // settleLate settles a hold that is gone by now.
 func (w *world) settleLate(ctx context.Context, s tarn.Store[int, int]) {
 	w.commit(ctx)
@@ -332,6 +352,43 @@ func (n steppingNear) Delete(ctx context.Context, key int) error {
 	n.w.Step(ctx, "near drop")
 	n.w.Touch(inNear)
 	return n.Store.Delete(ctx, key)
+}
+
+func (n steppingNear) DeleteMany(ctx context.Context, keys []int) error {
+	n.w.Step(ctx, "near drop")
+	n.w.Touch(inNear)
+	return n.Store.DeleteMany(ctx, keys)
+}
+
+func (n steppingNear) Hold(ctx context.Context, keys []int, life time.Duration, tokens []tarn.Token) error {
+	n.w.Step(ctx, "near hold")
+	n.w.Touch(inNear)
+	if slices.Contains(keys[1:], keys[0]) {
+		n.w.Failf("the near store is to hold a key twice at once")
+	}
+	return n.Store.Hold(ctx, keys, life, tokens)
+}
+
+func (n steppingNear) Settle(ctx context.Context, settlements []tarn.Settlement[int, int]) error {
+	n.w.Step(ctx, "near settle")
+	n.w.Touch(inNear)
+	n.w.Look(isTrusted)
+	return n.Store.Settle(ctx, settlements)
+}
+
+// unholding is a near store that cannot hold keys.
+type unholding struct{ steppingNear }
+
+func (n unholding) As(target any) bool {
+	switch t := target.(type) {
+	case *tarn.Leaser[int, int]:
+		*t = n
+	case *tarn.Clearer:
+		*t = n
+	default:
+		return false
+	}
+	return true
 }
 
 // Clear ends with a step too: to clear a large store takes time.

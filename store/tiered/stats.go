@@ -12,6 +12,15 @@ type Stats struct {
 
 type counts struct{ kept, refused, changed, lost atomic.Uint64 }
 
+// copied counts what became of a copy that was to be made, if there was anything to copy.
+func (c *counts) copied(kept, found bool) {
+	if kept {
+		c.kept.Add(1)
+	} else if found {
+		c.refused.Add(1)
+	}
+}
+
 // Stats returns the counts as they are now. They are not from one instant.
 func (s *Store[K, V]) Stats() Stats {
 	c := &s.counts

@@ -16,6 +16,15 @@
 // heartbeat and the time limit for that. The bound holds while messages are lost, while the connection is, and while
 // the far store is down: a process that cannot know whether its copies are old does not answer from them.
 //
+// In the process that changes a key, reads do not go back while it does: one that begins after another has returned
+// does not return an older value than that. In another process only the bound holds. Until it is over, a read that finds
+// no copy may return the new value of the far store, and a later one the old value of a copy that was just being made.
+// For this a second Store in the same process is another process.
+//
+// Both are said of changes that the far store has answered. One that failed, such as a Set whose reply did not come, may
+// be carried out later, of which a far store tells the others, and not the process that it came from: a copy that this
+// one has made by then may differ until it expires or the key is changed or deleted again.
+//
 // # How it keeps it
 //
 // The far store tells of changes, as a [tarn.Watcher]. Copies are trusted until an instant that it tells; that instant
@@ -33,8 +42,15 @@
 // So a reader takes a lease on its key in the near store before it reads the far one, and notes how often trust was
 // lost until then. What the watcher is told voids the lease, and a reader for whom either has moved keeps no copy.
 //
-// A write goes to the far store, and drops the near copy before it returns, whatever became of it; it never sets the
-// copy, for it cannot know whether a later write has come in between. Leases and holds are the far store's.
+// A change goes to the far store, and holds its keys in the near one until it returns, whatever becomes of it: they have
+// no copies meanwhile, and nobody makes any. It leaves none either, for it cannot know whether a later one has come in
+// between, but for a Fill, which keeps its copy if nothing has. While the far store is cleared, no copy is trusted. Leases
+// and holds that a strategy asks for are the far store's.
+//
+// A near store that is no [tarn.Holder] has its copies dropped before a change and again after it, and none is made by a
+// Fill. What a reader has begun to copy in between may be answered until the change returns: until then reads can go back
+// in its own process, too. The same goes for a key that has 1024 changes under way at once in store/memory, and for a
+// change that takes the far store longer than an hour.
 //
 // With the far store down, copies are answered as long as they are trusted. Everything else is its error, so that a
 // strategy asks the source. That is no second cache for an outage: trust ends with the connection to the far store, and
@@ -77,6 +93,7 @@ type nearParts[K comparable, V any] struct {
 	tarn.Store[K, V]
 	leaser  tarn.Leaser[K, V]
 	clearer tarn.Clearer
+	holder  tarn.Holder[K, V]     // nil: copies are dropped before a change and after it
 	batch   tarn.BatchStore[K, V] // nil: key by key
 	hitter  tarn.Hitter[K, V]     // nil: Hit says nothing
 	gated   tarn.Hitter[K, V]     // answers while copies are trusted; nil: Hit reads the clock for that, maybe once more
@@ -111,9 +128,9 @@ type farParts[K comparable, V any] struct {
 // In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
 // second Store takes another one that is connected to the same place.
 //
-// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], as store/memory is, or if far is not a Leaser, a
-// [tarn.Holder] and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one, because it depends on its
-// connection, says so through its As.
+// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], which should be a [tarn.Holder] too, as store/memory
+// is; or if far is not a Leaser, a Holder and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one,
+// because it depends on its connection, says so through its As.
 //
 // It starts a goroutine, which listens to what the far store tells until Close ends it; with Unwatched there is none.
 // Until the far store has spoken for the first time, all reads go there.
@@ -149,6 +166,7 @@ func partsOfNear[K comparable, V any](near tarn.Store[K, V]) (p nearParts[K, V])
 	p.Store = near
 	p.leaser = require[tarn.Leaser[K, V]]("near", near)
 	p.clearer = require[tarn.Clearer]("near", near)
+	p.holder, _ = tarn.As[tarn.Holder[K, V]](near)
 	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](near)
 	p.hitter, _ = tarn.As[tarn.Hitter[K, V]](near)
 	p.clock, _ = clockOf(near)

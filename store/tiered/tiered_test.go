@@ -441,6 +441,20 @@ func (o obstinate) Clear(ctx context.Context) error {
 	return o.nearStore.Clear(ctx)
 }
 
+func (o obstinate) Hold(ctx context.Context, keys []string, life time.Duration, tokens []tarn.Token) error {
+	if o.refuses.Load() {
+		return errRefused
+	}
+	return o.nearStore.Hold(ctx, keys, life, tokens)
+}
+
+func (o obstinate) Settle(ctx context.Context, settlements []tarn.Settlement[string, int]) error {
+	if o.refuses.Load() {
+		return errRefused
+	}
+	return o.nearStore.Settle(ctx, settlements)
+}
+
 func (o obstinate) Get(ctx context.Context, key string) (entry, bool, error) {
 	e, found, err := o.nearStore.Get(ctx, key)
 	if o.reads.Load() {
@@ -523,6 +537,9 @@ func TestUnwatchedObstinateNear(t *testing.T) {
 		s.Set(t.Context(), "k", entry{Value: 3})
 		if !s.Trusted() {
 			t.Error("once it could be cleared, the near store is not trusted again")
+		}
+		if s.Clear(t.Context()); !s.Trusted() {
+			t.Error("not trusted after Clear")
 		}
 		s.Close()
 		if s.Set(t.Context(), "k", entry{}); s.Trusted() {

@@ -27,8 +27,10 @@ type trust struct {
 
 	mu        sync.Mutex // held by whoever changes now; protects all below
 	clear     func(ctx context.Context) error
-	unwatched bool // trust needs nobody's word; never changes
-	dirty     bool // clear has failed: there may be old copies
+	unwatched bool     // trust needs nobody's word; never changes
+	told      ttl.Time // until when it would be given if nothing were in the way, as word.until
+	dirty     bool     // clear has failed: there may be old copies
+	pauses    int      // there are: the far store is being cleared
 	over      bool
 }
 
@@ -55,12 +57,29 @@ func (t *trust) init(clear func(ctx context.Context) error, unwatched bool) {
 func (t *trust) lose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w := word{epoch: t.now.Load().epoch + 1}
-	t.now.Store(&w)
-	t.dirty = t.clear(context.Background()) != nil
+	t.told = 0
 	if t.unwatched {
-		t.say(ttl.End)
+		t.told = ttl.End
 	}
+	t.drop()
+	t.say()
+}
+
+// pause ends the trust in all copies that there are, and lets none be made until resume. It is for what changes every
+// key, as [change] is for what changes some.
+func (t *trust) pause() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pauses++
+	t.drop()
+}
+
+// resume ends a pause.
+func (t *trust) resume() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pauses--
+	t.say()
 }
 
 // win trusts copies until then.
@@ -70,13 +89,20 @@ func (t *trust) win(until ttl.Time) {
 	if t.dirty {
 		t.dirty = t.clear(context.Background()) != nil
 	}
-	t.say(until)
+	t.told = until
+	t.say()
+}
+
+// drop ends the trust in all copies, and drops them. The caller has mu.
+func (t *trust) drop() {
+	t.now.Store(&word{epoch: t.now.Load().epoch + 1})
+	t.dirty = t.clear(context.Background()) != nil
 }
 
 // say changes until when copies are trusted, if they can be. The caller has mu.
-func (t *trust) say(until ttl.Time) {
-	if !t.dirty && !t.over {
-		t.now.Store(&word{t.now.Load().epoch, until})
+func (t *trust) say() {
+	if !t.dirty && !t.over && t.pauses == 0 {
+		t.now.Store(&word{t.now.Load().epoch, t.told})
 	}
 }
 

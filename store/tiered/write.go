@@ -10,8 +10,7 @@ import (
 	"github.com/tarncache/tarn/ttl"
 )
 
-// Every write goes to the far store, and drops the copy afterwards: whatever the far store says has become of it, and
-// also if it panics.
+// Every write goes to the far store, and its keys have no copies until it has returned, nor right after: see change.
 
 // errUnsupported says that the far store lacks what an operation needs.
 func errUnsupported(op string) error {
@@ -39,8 +38,7 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
-	defer s.drop(ctx, key)
-	return s.far.Set(ctx, key, e)
+	return s.change(ctx, []K{key}, func() error { return s.far.Set(ctx, key, e) })
 }
 
 // Delete removes key.
@@ -48,8 +46,7 @@ func (s *Store[K, V]) Delete(ctx context.Context, key K) error {
 	if s.closed.Load() {
 		return tarn.ErrClosed
 	}
-	defer s.drop(ctx, key)
-	return s.far.Delete(ctx, key)
+	return s.change(ctx, []K{key}, func() error { return s.far.Delete(ctx, key) })
 }
 
 // SetMany sets keys[i] to entries[i] in the far store.
@@ -57,8 +54,7 @@ func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entr
 	if err := s.mayUse("set many", s.far.batch != nil); err != nil {
 		return err
 	}
-	defer s.drop(ctx, keys...)
-	return s.far.batch.SetMany(ctx, keys, entries)
+	return s.change(ctx, keys, func() error { return s.far.batch.SetMany(ctx, keys, entries) })
 }
 
 // DeleteMany deletes the keys.
@@ -66,8 +62,7 @@ func (s *Store[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	if err := s.mayUse("delete many", s.far.batch != nil); err != nil {
 		return err
 	}
-	defer s.drop(ctx, keys...)
-	return s.far.batch.DeleteMany(ctx, keys)
+	return s.change(ctx, keys, func() error { return s.far.batch.DeleteMany(ctx, keys) })
 }
 
 // Add stores e if key has no entry in the far store and is not held there.
@@ -75,8 +70,8 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 	if err := s.mayUse("add", s.far.adder != nil); err != nil {
 		return false, err
 	}
-	defer s.drop(ctx, key)
-	return s.far.adder.Add(ctx, key, e)
+	err = s.change(ctx, []K{key}, func() (err error) { added, err = s.far.adder.Add(ctx, key, e); return err })
+	return added, err
 }
 
 // Touch gives the far store's entry of key a new Expires. It drops the copy, so it is not for every hit.
@@ -84,22 +79,23 @@ func (s *Store[K, V]) Touch(ctx context.Context, key K, expires ttl.Time) (touch
 	if err := s.mayUse("touch", s.far.toucher != nil); err != nil {
 		return false, err
 	}
-	defer s.drop(ctx, key)
-	return s.far.toucher.Touch(ctx, key, expires)
+	err = s.change(ctx, []K{key}, func() (err error) { touched, err = s.far.toucher.Touch(ctx, key, expires); return err })
+	return touched, err
 }
 
 // Compute calls f with the far store's entry of key.
 func (s *Store[K, V]) Compute(
 	ctx context.Context, key K, f func(old tarn.Entry[V], found bool) (tarn.Entry[V], tarn.ComputeOp),
-) (tarn.Entry[V], bool, error) {
+) (e tarn.Entry[V], found bool, err error) {
 	if err := s.mayUse("compute", s.far.computer != nil); err != nil {
-		return tarn.Entry[V]{}, false, err
+		return e, false, err
 	}
-	defer s.drop(ctx, key)
-	return s.far.computer.Compute(ctx, key, f)
+	err = s.change(ctx, []K{key}, func() (err error) { e, found, err = s.far.computer.Compute(ctx, key, f); return err })
+	return e, found, err
 }
 
-// Clear removes every entry of the far store, and every copy.
+// Clear removes every entry of the far store, and every copy. While the far store is at it, copies are neither answered
+// nor made.
 func (s *Store[K, V]) Clear(ctx context.Context) error {
 	if err := s.mayUse("clear", s.far.clearer != nil); err != nil {
 		return err
@@ -107,11 +103,8 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	defer func() {
-		if s.near.clearer.Clear(context.WithoutCancel(ctx)) != nil {
-			s.trust.lose()
-		}
-	}()
+	defer s.trust.resume()
+	s.trust.pause()
 	return s.far.clearer.Clear(ctx)
 }
 
