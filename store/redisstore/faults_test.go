@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/codec"
 	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/store/redisstore"
 )
@@ -45,7 +46,7 @@ func TestUndecodable(t *testing.T) {
 	server := redistest.Start(t)
 	ctx := t.Context()
 	var o events
-	cfg := redisstore.Config[string, json.RawMessage]{Namespace: "bad", Partitions: 1, Observer: &o, Codec: redisstore.JSON[json.RawMessage]{}}
+	cfg := redisstore.Config[string, json.RawMessage]{Namespace: "bad", Partitions: 1, Observer: &o, Codec: codec.JSON[json.RawMessage]{}}
 	s := redisstore.New(scanning{server.Client()}, cfg)
 	const redis, other = "{bad:0}kk", "{bad:0}kother"
 	value := json.RawMessage(`{"a":1234567890}`)

@@ -3,12 +3,16 @@ package redisstore
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/keybytes"
 )
 
 const (
@@ -26,13 +30,15 @@ const (
 	hashedMark = 'h' // a key, by the SHA-256 of its bytes in hexadecimal
 )
 
+var errKeyTooLong = fmt.Errorf("redisstore: key: longer than %d bytes: %w", maxKey, tarn.ErrTooHeavy)
+
 // keyNames makes Redis keys of the keys of a store, and back: {NAMESPACE:PARTITION}kBYTES. No two keys have the same
 // Redis key, nor do keys of two namespaces, since a namespace has no braces and a partition is a decimal number. All
 // methods may be called at once.
 type keyNames[K comparable] struct {
 	records []string // by partition, {NAMESPACE:PARTITION}r
 	seed    uint64   // tells the namespace in hashes
-	form    keyForm[K]
+	form    keybytes.Form[K]
 }
 
 // keyName is what a key is called.
@@ -63,7 +69,9 @@ func newKeyNames[K comparable](
 	n := &keyNames[K]{
 		records: make([]string, partitions),
 		seed:    xxhash.Sum64String("tarn namespace " + namespace),
-		form:    newKeyForm(appendKey, parseKey),
+		form: keybytes.New(keybytes.Options[K]{
+			Append: appendKey, Parse: parseKey, Package: "redisstore", Config: "Config",
+		}),
 	}
 	for p := range n.records {
 		n.records[p] = "{" + namespace + ":" + strconv.Itoa(p) + "}" + string(recordMark)
@@ -90,17 +98,14 @@ func badNamespace(namespace string) string {
 
 // name allocates nothing but the Redis key where keys are strings or integers of up to maxPlainKey bytes.
 func (n *keyNames[K]) name(key K) (keyName, error) {
-	switch n.form.kind {
-	case stringKey:
-		return n.nameString(n.form.text(key))
-	case signedKey:
-		var buf [20]byte
-		return n.nameBytes(strconv.AppendInt(buf[:0], n.form.signed(key), 10))
-	case unsignedKey:
-		var buf [20]byte
-		return n.nameBytes(strconv.AppendUint(buf[:0], n.form.unsigned(key), 10))
+	if text, ok := n.form.Text(key); ok {
+		return n.nameString(text)
 	}
-	bytes, err := n.form.append(nil, key)
+	var buf [keybytes.MaxInteger]byte
+	if digits, ok := n.form.AppendInteger(buf[:0], key); ok {
+		return n.nameBytes(digits)
+	}
+	bytes, err := n.form.Append(nil, key)
 	if err != nil {
 		return keyName{}, err
 	}
@@ -183,8 +188,8 @@ func (n *keyNames[K]) isHashed(redis string) bool {
 }
 
 // parses reports whether parse works at all.
-func (n *keyNames[K]) parses() bool { return n.form.parses() }
+func (n *keyNames[K]) parses() bool { return n.form.Parses() }
 
 // parse returns the key that has the bytes. It fails where they are no key's, and with errors.ErrUnsupported where keys
 // cannot be told by their bytes.
-func (n *keyNames[K]) parse(bytes string) (K, error) { return n.form.parse(bytes) }
+func (n *keyNames[K]) parse(bytes string) (K, error) { return n.form.Parse(bytes) }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tarncache/tarn/codec"
 )
 
 // FuzzPayload reads any bytes as what is stored under a key: with and without layers, as they are, and with a checksum
@@ -14,9 +16,9 @@ func FuzzPayload(f *testing.F) {
 	const limit = 1 << 12
 	names := newKeyNames[string]("users", 0, nil, nil)
 	short, long := nameOf(f, names, "42"), nameOf(f, names, strings.Repeat("4", 200))
-	small, secret := Compressed(CompressionOptions{MinSize: 1}), Encrypted(Secret{1, gcm(f, 'a')})
-	stacks := [][]Layer{nil, {small}, {secret}, {small, secret}, {secret, small}}
-	all := make([]*payloads[string], len(stacks))
+	small, secret := codec.Compressed(codec.CompressionOptions{MinSize: 1}), codec.Encrypted(codec.Secret{ID: 1, AEAD: gcm(f, 'a')})
+	stacks := [][]codec.Layer{nil, {small}, {secret}, {small, secret}, {secret, small}}
+	all := make([]payloads[string], len(stacks))
 	for i, layers := range stacks {
 		all[i] = newPayloads[string]("users", nil, layers, limit)
 		for _, name := range []keyName{short, long} {
@@ -80,31 +82,4 @@ func check(t *testing.T, a, b error) {
 			t.Fatalf("%v is not ErrUndecodable", err)
 		}
 	}
-}
-
-// FuzzLayers reads any bytes as what a layer made, with no checksum before them.
-func FuzzLayers(f *testing.F) {
-	small, secret := Compressed(CompressionOptions{MinSize: 1}), Encrypted(Secret{1, gcm(f, 'a')})
-	for _, l := range []Layer{small, secret} {
-		made, err := l.Append(nil, []byte(strings.Repeat("Ada ", 20)), []byte("bound"))
-		require.NoError(f, err)
-		f.Add(made, uint16(80))
-	}
-	f.Fuzz(func(t *testing.T, src []byte, limit uint16) {
-		before := string(src)
-		for _, l := range []Layer{small, secret} {
-			out, err := l.Decode([]byte("head"), src, []byte("bound"), int(limit))
-			if string(out[:4]) != "head" || len(out)-4 > int(limit) || err != nil && len(out) != 4 {
-				t.Fatalf("%T: %d bytes of %d, %v", l, len(out), limit, err)
-			}
-			if _, ours := l.(*Encryption); ours && err == nil && len(src) > 0 {
-				if _, err := l.Decode(nil, src, []byte("another"), int(limit)); err == nil {
-					t.Fatal("it is bound to nothing")
-				}
-			}
-		}
-		if string(src) != before {
-			t.Fatal("what was read is changed")
-		}
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/codec"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -35,12 +36,13 @@ type Config[K comparable, V any] struct {
 	// write of one key drops the near copies of all in the other processes.
 	ParseKey func(src []byte) (K, error)
 
-	// Codec turns values into bytes and back. Nil: kinds of []byte and string as they are, and JSON for anything else.
+	// Codec turns values into bytes and back. Nil: that of [codec.For], which keeps kinds of []byte and string as they
+	// are, and makes JSON of anything else.
 	// Unlike a value in memory, one that went through JSON has lost its unexported fields.
-	Codec Codec[V]
+	Codec codec.Codec[V]
 
-	// Layers work on what the codec made, the first one first: Compressed, Encrypted.
-	Layers []Layer
+	// Layers work on what the codec made, the first one first: [codec.Compressed], [codec.Encrypted].
+	Layers []codec.Layer
 
 	// MaxLife caps the life of every entry, also of one that never expires. 0: 24 hours. [ttl.Forever]: no cap.
 	MaxLife time.Duration
@@ -79,7 +81,7 @@ const (
 type Store[K comparable, V any] struct {
 	client   Client
 	names    *keyNames[K]
-	payloads *payloads[V]
+	payloads payloads[V]
 	clock    ttl.Clock
 	clocks   []serverClock // by partition; of one server only the first is used
 	maxLife  time.Duration

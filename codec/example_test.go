@@ -1,4 +1,4 @@
-package redisstore_test
+package codec_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/tarncache/tarn/codec"
 	"github.com/tarncache/tarn/store/redisstore"
 )
 
@@ -47,7 +48,7 @@ func ExampleCodec() {
 
 func ExampleJSON() {
 	// Strings are stored as they are, unless the codec is named.
-	config := redisstore.Config[string, string]{Namespace: "names", Codec: redisstore.JSON[string]{}}
+	config := redisstore.Config[string, string]{Namespace: "names", Codec: codec.JSON[string]{}}
 
 	stored, _ := config.Codec.Append(nil, "Ada")
 	fmt.Printf("%s\n", stored)
@@ -57,7 +58,7 @@ func ExampleJSON() {
 func ExampleCompressed() {
 	config := redisstore.Config[string, string]{
 		Namespace: "pages",
-		Layers:    []redisstore.Layer{redisstore.Compressed(redisstore.CompressionOptions{Level: 1})},
+		Layers:    []codec.Layer{codec.Compressed(codec.CompressionOptions{Level: 1})},
 	}
 
 	page := []byte(strings.Repeat("Ada Lovelace ", 1000))
@@ -68,7 +69,7 @@ func ExampleCompressed() {
 }
 
 func ExampleEncrypted() {
-	secret := func(id uint32, passphrase string) redisstore.Secret {
+	secret := func(id uint32, passphrase string) codec.Secret {
 		key := sha256.Sum256([]byte(passphrase)) // yours are random, and come from where secrets are kept
 		block, err := aes.NewCipher(key[:])
 		if err != nil {
@@ -78,14 +79,14 @@ func ExampleEncrypted() {
 		if err != nil {
 			panic(err)
 		}
-		return redisstore.Secret{ID: id, AEAD: gcm}
+		return codec.Secret{ID: id, AEAD: gcm}
 	}
 
 	config := redisstore.Config[int64, string]{
 		Namespace: "patients",
-		Layers: []redisstore.Layer{
-			redisstore.Compressed(redisstore.CompressionOptions{}),
-			redisstore.Encrypted(secret(2, "of this month"), secret(1, "of the last")),
+		Layers: []codec.Layer{
+			codec.Compressed(codec.CompressionOptions{}),
+			codec.Encrypted(secret(2, "of this month"), secret(1, "of the last")),
 		},
 	}
 	fmt.Println(len(config.Layers))
