@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Compression is a [Layer] that compresses values with DEFLATE (RFC 1951), of the standard library. Module
-// codec/zstd has another that is quicker and better. Values that do not get smaller are stored as they are.
+// Compression is a [Layer] that compresses values with DEFLATE (RFC 1951), of the standard library. The module
+// codec/zstd has another that is quicker and better. Values that do not get smaller are kept as they are.
 type Compression struct {
 	least   int
 	writers sync.Pool // of *flate.Writer

@@ -18,8 +18,8 @@ const module = "github.com/tarncache/tarn"
 // imports none of them, and nothing outside a leaf imports it.
 var (
 	adapters = []string{
-		"store/breaker", "store/redisstore/goredisclient", "store/redisstore/rueidisclient", "store/redisstore/zstd",
-		"strategies/journal/bolt",
+		"codec/zstd", "observe/otel", "observe/prometheus", "store/breaker", "store/redisstore/goredisclient",
+		"store/redisstore/rueidisclient", "strategies/journal/bolt",
 	}
 	modules = []string{"bench", "examples", "internal/proof", "tools"}
 	nested  = slices.Concat(adapters, modules)

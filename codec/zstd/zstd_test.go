@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/tarncache/tarn/store/redisstore/zstd"
+	"github.com/tarncache/tarn/codec/zstd"
 )
 
 const (

@@ -1,5 +1,5 @@
-// Package zstd has a layer for package redisstore that compresses values with Zstandard (RFC 8878). It is a module of
-// its own, so that only who uses it depends on github.com/klauspost/compress.
+// Package zstd has a layer for package codec that compresses values with Zstandard (RFC 8878). It is a module of its own,
+// so that only who uses it depends on github.com/klauspost/compress.
 package zstd
 
 import (
@@ -10,10 +10,10 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/tarncache/tarn/store/redisstore"
+	"github.com/tarncache/tarn/codec"
 )
 
-// Compression is a [redisstore.Layer] that compresses values. Those that do not get smaller are stored as they are. It
+// Compression is a [codec.Layer] that compresses values. Those that do not get smaller are stored as they are. It
 // has no goroutines and need not be closed.
 type Compression struct {
 	least   int
@@ -21,7 +21,7 @@ type Compression struct {
 	decoder *zstd.Decoder
 }
 
-var _ redisstore.Layer = (*Compression)(nil)
+var _ codec.Layer = (*Compression)(nil)
 
 // Options say how to compress.
 type Options struct {
