@@ -3,9 +3,9 @@
 //
 // # The fence
 //
-// Write-back repeats writes: after a crash, and when it cannot know whether one arrived. Each [tarn.Op] has an Epoch, which
-// is its journal's, and a Seq, which grows with each write. Two columns of the table keep those of the write that made
-// the row, and a statement replaces the row only if
+// Write-back repeats writes: after a crash, and when it cannot know whether one arrived. Each [tarn.Op] has an Epoch,
+// which is its journal's, and a Seq, which grows with each write. Two columns of the table keep those of the write
+// that made the row, and a statement replaces the row only if
 //
 //	the row's epoch is another, or its seq is less
 //
@@ -15,9 +15,9 @@
 //
 // # Deletes
 //
-// A row that is gone refuses nothing: a save that was sent before the delete, and comes after it, would bring it back. So
-// a delete leaves a tombstone, which is the row with its values at their defaults, its column deleted true, and the
-// numbers of the delete. Whoever reads the table leaves tombstones out:
+// A row that is gone refuses nothing: a save that was sent before the delete, and comes after it, would bring it
+// back. So a delete leaves a tombstone, which is the row with its values at their defaults, its column deleted true,
+// and the numbers of the delete. Whoever reads the table leaves tombstones out:
 //
 //	select name from users where id = $1 and not deleted
 //
@@ -33,7 +33,8 @@
 //     delete from users where epoch = $1 and deleted and seq <= $2  -- five seconds later
 //
 // The five seconds are for the journal, which forgets what was written within about one, so that a crash does not
-// repeat a save without the delete that followed it. An ordinary DELETE of a row, by whomever, is what no fence can see.
+// repeat a save without the delete that followed it. An ordinary DELETE of a row, by whomever, is what no fence can
+// see.
 //
 // # Epochs
 //

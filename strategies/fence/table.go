@@ -16,8 +16,8 @@ const (
 	// SQLite is SQLite 3.24 or later. Open it with a busy timeout, and so that transactions begin immediate.
 	SQLite
 
-	// MySQL is MySQL 5.7 or later, and MariaDB. The connection must count the rows that were changed, and not those that
-	// were found, as it does unless told otherwise (clientFoundRows of go-sql-driver/mysql stays false).
+	// MySQL is MySQL 5.7 or later, and MariaDB. The connection must count the rows that were changed, and not those
+	// that were found, as it does unless told otherwise (clientFoundRows of go-sql-driver/mysql stays false).
 	MySQL
 )
 
@@ -31,8 +31,8 @@ const (
 //		seq bigint not null default 0
 //	)
 //
-// Names are written into statements as they are, so they are the program's own and never input. Each is letters, digits and
-// underscores, or is quoted already; Name may begin with a schema and a dot.
+// Names are written into statements as they are, so they are the program's own and never input. Each is letters,
+// digits and underscores, or is quoted already; Name may begin with a schema and a dot.
 type Table struct {
 	Dialect Dialect
 	Name    string
@@ -44,8 +44,8 @@ type Table struct {
 	Deleted, Epoch, Seq string
 }
 
-// Statements returns the statements of the table, whose arguments are as [Statements] says. It panics if the table makes
-// no sense.
+// Statements returns the statements of the table, whose arguments are as [Statements] says. It panics if the table
+// makes no sense.
 func (t Table) Statements() Statements {
 	t = t.withDefaults()
 	t.validate()
@@ -139,8 +139,8 @@ func (t Table) upsert(values []string, deleted string) string {
 		into, strings.Join(columns, ", "), strings.Join(marks, ", "), t.replace())
 }
 
-// replace returns the part of an upsert that replaces a row, all columns that are not inserted included, if the new one is
-// the later.
+// replace returns the part of an upsert that replaces a row, all columns that are not inserted included, if the new
+// one is the later.
 func (t Table) replace() string {
 	if t.Dialect == MySQL {
 		return t.replaceMySQL()

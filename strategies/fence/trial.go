@@ -44,15 +44,15 @@ var steps = []struct {
 	seq     uint64
 }{
 	{false, 0, 2}, {false, 0, 1}, {false, 0, 2}, // a save, an earlier one, the same again
-	{true, 0, 1}, {true, 0, 3}, {true, 0, 3}, {true, 0, 1}, // an earlier delete, a later one, the same again, the earlier
+	{true, 0, 1}, {true, 0, 3}, {true, 0, 3}, {true, 0, 1}, // earlier delete, later one, the same again, the earlier
 	{false, 0, 2}, {false, 1, 1}, // a save from before the delete; one of a new journal
 	{true, 0, 1}, {true, 1, 1}, // deletes of one journal after the other
 	{false, 0, 1},
 }
 
-// trial writes the steps to the row of one operation, and rolls back. If the operation is a delete, there is no value to
-// save. Its verdict is the error; done is false if there is none, since the row cannot be saved at all: the batch will tell
-// why.
+// trial writes the steps to the row of one operation, and rolls back. If the operation is a delete, there is no value
+// to save. Its verdict is the error; done is false if there is none, since the row cannot be saved at all: the batch
+// will tell why.
 func (w *Writer[K, V]) trial(ctx context.Context, op tarn.Op[K, V]) (done bool, err error) {
 	b, err := w.begin(ctx, nil)
 	if err != nil {

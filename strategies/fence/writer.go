@@ -20,8 +20,8 @@ var (
 	ErrUnnumbered = errors.New("fence: the write has no epoch and sequence")
 )
 
-// Statements are what a [Writer] runs. [Table] writes them for a table of its own form. Whoever writes them by hand counts
-// on arguments in this order, from $1 on, or one for each question mark:
+// Statements are what a [Writer] runs. [Table] writes them for a table of its own form. Whoever writes them by hand
+// counts on arguments in this order, from $1 on, or one for each question mark:
 //
 //	Save     the key's, the value's, epoch, seq
 //	Delete   the key's, epoch, seq
@@ -34,8 +34,8 @@ type Statements struct {
 	// Delete makes a tombstone of the row of a key, also where there is no row, unless as above.
 	Delete string
 
-	// Version returns the epoch and seq of the row of a key, tombstones included, and no row if there is none. It runs in the
-	// transaction of the others.
+	// Version returns the epoch and seq of the row of a key, tombstones included, and no row if there is none. It
+	// runs in the transaction of the others.
 	Version string
 
 	// Twice says that the database counts a row that was replaced as two, as MySQL does after ON DUPLICATE KEY UPDATE.
@@ -54,20 +54,21 @@ type Config[K comparable, V any] struct {
 	// Key returns the arguments of a key. Nil: the key itself is the only one.
 	Key func(key K) []any
 
-	// Permanent says of the error of one operation that trying it again will not mend it, and so that write-back shall give it
-	// up: the database refuses its value, for instance. A missing row of another table may come, if that is written
-	// back, too. Nil: no error is permanent.
+	// Permanent says of the error of one operation that trying it again will not mend it, and so that write-back
+	// shall give it up: the database refuses its value, for instance. A missing row of another table may come, if
+	// that is written back, too. Nil: no error is permanent.
 	Permanent func(err error) bool
 
-	// Untried leaves out the trial. Otherwise the first batch is preceded by a transaction that is always rolled back. It
-	// runs the statements on the first row of the batch, with late and repeated writes, and if they do not refuse
-	// these, or if a Delete leaves no tombstone, the batch fails with [ErrUnfenced]: a condition that was forgotten
-	// would not show otherwise until it has done harm. It takes some twenty statements, once, and triggers see them.
+	// Untried leaves out the trial. Otherwise the first batch is preceded by a transaction that is always rolled
+	// back. It runs the statements on the first row of the batch, with late and repeated writes, and if they do not
+	// refuse these, or if a Delete leaves no tombstone, the batch fails with [ErrUnfenced]: a condition that was
+	// forgotten would not show otherwise until it has done harm. It takes some twenty statements, once, and triggers
+	// see them.
 	Untried bool
 }
 
-// Writer writes batches of write-back to a database. It is a [tarn.Writer] and a [tarn.BatchWriter], and may be used by any
-// number of goroutines.
+// Writer writes batches of write-back to a database. It is a [tarn.Writer] and a [tarn.BatchWriter], and may be used
+// by any number of goroutines.
 type Writer[K comparable, V any] struct {
 	db     *sql.DB
 	config Config[K, V]
@@ -99,9 +100,9 @@ func New[K comparable, V any](db *sql.DB, config Config[K, V]) *Writer[K, V] {
 // Apply writes the operations in one transaction, each by a statement that is prepared once.
 //
 // If one of them fails, the transaction is rolled back, and a second one takes each between savepoints: those that
-// fail alone get an error each, in a [tarn.IndexError], and the others are written. Where not even that is possible, since
-// the connection or the commit failed or nothing can be written at all, nothing is known to have arrived; a batch like that is
-// what write-back tries again, and halves.
+// fail alone get an error each, in a [tarn.IndexError], and the others are written. Where not even that is possible,
+// since the connection or the commit failed or nothing can be written at all, nothing is known to have arrived; a
+// batch like that is what write-back tries again, and halves.
 func (w *Writer[K, V]) Apply(ctx context.Context, ops []tarn.Op[K, V]) error {
 	if err := ctx.Err(); err != nil || len(ops) == 0 {
 		return err
