@@ -76,7 +76,7 @@ func (j *Journal) refusal() error {
 
 // removeInParts removes ever fewer records at once until there is room for that.
 func (j *Journal) removeInParts(change journal.Change) error {
-	part := min(len(change.Remove), reservePages/4)
+	part := max(len(change.Remove)/2, 1)
 	for rest := change.Remove; len(rest) > 0; {
 		part = min(part, len(rest))
 		err := j.commit(journal.Change{Remove: rest[:part], Seq: change.Seq})

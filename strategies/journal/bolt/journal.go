@@ -93,10 +93,13 @@ func resolve(path string) (string, error) {
 		return "", err
 	}
 	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return path, nil
+	if !errors.Is(err, os.ErrNotExist) {
+		return real, err
 	}
-	return real, err
+	if _, lerr := os.Lstat(path); lerr == nil {
+		return "", fmt.Errorf("a link to nothing: %w", err)
+	}
+	return path, nil
 }
 
 func use(f *os.File, path string, options Options) (*Journal, error) {
