@@ -22,6 +22,7 @@ type pendingQueue[K comparable, V any] struct {
 	maxBatch    int
 	maxDelay    time.Duration
 	concurrency int
+	patient     bool          // a full batch waits for its age, too
 	crowded     func() bool   // reports whether writers wait for room
 	wake        chan struct{} // of capacity 1: next may have more to say
 
@@ -73,7 +74,7 @@ func (q *pendingQueue[K, V]) addFresh(p *pendingKey[K, V], since time.Duration) 
 	} else {
 		q.fresh.pushBack(p)
 	}
-	if q.fresh.head == p || q.fresh.n >= q.maxBatch || q.pressed || q.closing {
+	if q.fresh.head == p || q.full() || q.pressed || q.closing {
 		q.signal()
 	}
 }
@@ -177,12 +178,15 @@ func (q *pendingQueue[K, V]) freshDue(now time.Duration, crowded bool) time.Dura
 	switch {
 	case q.fresh.n == 0:
 		return never
-	case q.fresh.n >= q.maxBatch || q.pressed || q.closing || crowded:
+	case q.full() || q.pressed || q.closing || crowded:
 		return min(now, q.fresh.head.due)
 	default:
 		return q.fresh.head.due
 	}
 }
+
+// full reports whether there are enough fresh keys for a batch that does not wait for its age. The caller holds mu.
+func (q *pendingQueue[K, V]) full() bool { return q.fresh.n >= q.maxBatch && !q.patient }
 
 // collect takes keys for one batch, as many as may be together. The caller holds mu.
 func (q *pendingQueue[K, V]) collect(head func() *pendingKey[K, V]) (batch []*pendingKey[K, V]) {

@@ -1,0 +1,139 @@
+package strategies
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// deltaBatch is a batch that the source has not confirmed. One goroutine has it at a time: from when it is taken out of
+// the queue until its first key, which stands for it there, is put back.
+type deltaBatch[K comparable, V, D any] struct {
+	Batch[K, D]
+	keys     []*deltaKey[K, V, D] // of Deltas
+	tries    int                  // how often its deltas were sent
+	failures int                  // in a row: sets its backoff
+}
+
+// unsettledBatches knows which batches may be sent again.
+type unsettledBatches struct {
+	mu   sync.Mutex // protects all below
+	seq  uint64     // the last number given
+	open []uint64   // in ascending order
+}
+
+// begin numbers a batch.
+func (u *unsettledBatches) begin() uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.seq++
+	u.open = append(u.open, u.seq)
+	return u.seq
+}
+
+// end says that a batch is not sent again, whatever happens.
+func (u *unsettledBatches) end(seq uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if i, found := slices.BinarySearch(u.open, seq); found {
+		u.open = slices.Delete(u.open, i, i+1)
+	}
+}
+
+// below returns the number below which no batch is sent again; there is at least one open.
+func (u *unsettledBatches) below() uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open[0]
+}
+
+// dispatch begins batches as they become due, until the queue is stopped.
+func (a *Accumulator[K, V, D]) dispatch() {
+	defer close(a.dispatched)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	queue := &a.table.queue
+	for {
+		now := a.table.now()
+		due, at, goOn := queue.next(now)
+		if !goOn {
+			return
+		}
+		if due != nil {
+			go a.flush(due)
+			continue
+		}
+		if timer.Stop(); at != never {
+			timer.Reset(at - now)
+		}
+		select {
+		case <-queue.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// flush sends what the queue said is due: a batch that failed before, or a new one.
+func (a *Accumulator[K, V, D]) flush(due []*pendingKey[K, D]) {
+	defer a.table.queue.end()
+	b := a.table.resting(due[0].key)
+	if b == nil {
+		if b = a.form(due); b == nil {
+			return
+		}
+	}
+	a.send(b)
+}
+
+// resting returns the batch that waits to be sent again and that a key stands for in the queue. It rests no longer.
+func (t *deltaTable[K, V, D]) resting(key K) *deltaBatch[K, V, D] {
+	s := t.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[key]
+	if k == nil || !k.resting {
+		return nil
+	}
+	k.resting = false
+	return k.sent
+}
+
+// form makes a batch of what the keys have. It returns nil if they have nothing.
+func (a *Accumulator[K, V, D]) form(due []*pendingKey[K, D]) *deltaBatch[K, V, D] {
+	b := &deltaBatch[K, V, D]{}
+	for _, p := range due {
+		a.table.begin(b, p.key)
+	}
+	if len(b.keys) == 0 {
+		return nil
+	}
+	b.Epoch, b.Seq = a.epoch, a.unsettled.begin()
+	return b
+}
+
+// send sends a batch and does what follows.
+func (a *Accumulator[K, V, D]) send(b *deltaBatch[K, V, D]) {
+	a.table.arm(b)
+	b.Settled = a.unsettled.below()
+	b.tries++
+	began := time.Now()
+	err := a.attempt(b)
+	a.conclude(b, err, time.Since(began))
+}
+
+// attempt writes a batch.
+func (a *Accumulator[K, V, D]) attempt(b *deltaBatch[K, V, D]) (err error) {
+	if err := a.writing.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(a.writing, a.config.WriteTimeout)
+	defer cancel()
+	batch := b.Batch
+	batch.Deltas = slices.Clone(batch.Deltas) // which a write may sort
+	if panicked := contained(func() { err = a.write(ctx, batch) }); panicked != nil {
+		a.panicked(panicked)
+		return panicked
+	}
+	return err
+}
