@@ -105,7 +105,7 @@ func add(stats []Stat, stat Stat) []Stat {
 // tells a label from a name.
 func statOf(kind tarn.EventKind) Stat {
 	stat := func(name, label, value, help string) Stat {
-		return Stat{Of: "cache", Name: name, Label: label, LabelValue: value, Count: true, Help: help}
+		return Stat{Of: "cache", Name: name, Label: label, LabelValue: value, Unit: "keys", Count: true, Help: help}
 	}
 	const (
 		hits     = "Reads answered from the cache."

@@ -23,7 +23,7 @@ type Stat struct {
 
 	Label, LabelValue string // what tells it from others of its name, as in "outcome" and "error"; empty: nothing does
 
-	Unit  string // "seconds", "bytes", or empty: a number of what the name says
+	Unit  string // "seconds", "bytes", "keys", or empty: a number of what the name says
 	Count bool   // it only ever grows; otherwise it goes up and down
 	Help  string // what it is, in a sentence
 	Value float64
