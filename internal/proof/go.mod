@@ -10,6 +10,7 @@ require (
 	github.com/tarncache/tarn v0.1.0
 	github.com/tarncache/tarn/store/redisstore/goredisclient v0.1.0
 	github.com/tarncache/tarn/store/redisstore/rueidisclient v0.1.0
+	github.com/tarncache/tarn/strategies/journal/bolt v0.1.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.47.0
 	modernc.org/sqlite v1.59.0
@@ -25,6 +26,7 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.uber.org/atomic v1.11.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
@@ -37,4 +39,5 @@ replace (
 	github.com/tarncache/tarn => ../..
 	github.com/tarncache/tarn/store/redisstore/goredisclient => ../../store/redisstore/goredisclient
 	github.com/tarncache/tarn/store/redisstore/rueidisclient => ../../store/redisstore/rueidisclient
+	github.com/tarncache/tarn/strategies/journal/bolt => ../../strategies/journal/bolt
 )
