@@ -11,7 +11,8 @@ import (
 // Codec turns values into bytes and back. Its methods may be called by any number of goroutines at once.
 type Codec[V any] interface {
 	// ID names the format. It is kept with each value, so that bytes of another format are never decoded. IDs below 128
-	// are tarn's own; yours are from 128 on. Always the same.
+	// are tarn's own; yours are from 128 on, also where there is a codec of tarn inside: who keeps values refuses others
+	// with a panic. Always the same.
 	ID() byte
 
 	// Append appends the bytes of value to dst and returns the longer slice.

@@ -68,15 +68,8 @@ func New[V any](o Options[V]) *Form[V] {
 	case len(o.Layers) > maxLayers:
 		panic(field + "Layers are more than " + strconv.Itoa(maxLayers))
 	}
-	ids := []byte{byte(1 + len(o.Layers)), o.Codec.ID()}
-	for i, l := range o.Layers {
-		if l == nil {
-			panic(field + "Layers[" + strconv.Itoa(i) + "] is nil")
-		}
-		ids = append(ids, l.ID())
-	}
 	f := &Form[V]{
-		codec: o.Codec, layers: slices.Clone(o.Layers), ids: string(ids), bound: o.Bound, maxValue: o.MaxValue,
+		codec: o.Codec, layers: slices.Clone(o.Layers), ids: idsOf(o), bound: o.Bound, maxValue: o.MaxValue,
 		errors: newFailures(o.Package, o.Config, o.Undecodable),
 	}
 	f.pool.New = func() any { return new(scratch) }

@@ -320,6 +320,14 @@ func TestDecodingQuotesNothing(t *testing.T) {
 	require.Empty(t, got, "what a codec returned with its error")
 }
 
+// TestIDs are taken: those of tarn from tarn, also by pointer, and any from 128 on.
+func TestIDs(t *testing.T) {
+	require.Equal(t, "\x03\x02\x01\x03", form[string](0, small(), secret(t)).IDs())
+	require.Equal(t, "\x01\x01", form[int](0).IDs())
+	require.Equal(t, "\x01\x01", payload.New(options[int](&codec.JSON[int]{}, 0)).IDs())
+	require.Equal(t, "\x02\x80\xff", payload.New(options[string](byID{id: 128}, 0, bystander(255))).IDs())
+}
+
 func TestNewPanics(t *testing.T) {
 	tests := []struct {
 		rule    string
@@ -329,6 +337,12 @@ func TestNewPanics(t *testing.T) {
 		{"a limit is positive", options[string](nil, -1), "strategies: WriteBackConfig.MaxValue is negative: -1"},
 		{"a length has four bytes", options[string](nil, math.MaxInt32), "strategies: WriteBackConfig.MaxValue is above 2 GB: 2147483647"},
 		{"layers are there", options[string](nil, 0, small(), nil), "strategies: WriteBackConfig.Layers[1] is nil"},
+		{"a codec's ID is its own", options[string](byID{id: 127}, 0),
+			"strategies: WriteBackConfig.Codec has the ID 127, which is tarn's own: yours are from 128 on"},
+		{"also where it has a codec of tarn inside", options[string](struct{ codec.JSON[string] }{}, 0),
+			"strategies: WriteBackConfig.Codec has the ID 1, which is tarn's own: yours are from 128 on"},
+		{"a layer's ID is its own", options[string](nil, 0, small(), bystander(0)),
+			"strategies: WriteBackConfig.Layers[1] has the ID 0, which is tarn's own: yours are from 128 on"},
 		{"layers are few", options[string](nil, 0, make([]codec.Layer, 9)...), "strategies: WriteBackConfig.Layers are more than 8"},
 	}
 	for _, tt := range tests {
