@@ -128,6 +128,12 @@ type Clocker interface {
 	Clock() ttl.Clock
 }
 
+// Sharer is a Store, or a cache on one, that says whether other processes use what it has. One that does not say is not
+// shared.
+type Sharer interface {
+	Shared() bool
+}
+
 // Watcher is a Store that others change too, and that tells of it, so that copies of its entries can be kept near.
 type Watcher[K comparable] interface {
 	// Watch tells w what is changed by others, from the first call of w.Current on and until ctx ends, when it returns the

@@ -23,7 +23,8 @@ func (f ObserverFunc) Observe(ctx context.Context, e Event) { f(ctx, e) }
 type Event struct {
 	Kind     EventKind
 	N        int           // how many keys it concerns; at least 1
-	Duration time.Duration // of Loaded, LoadFailed, Flushed and Retried: how long the source took
+	Duration time.Duration // of Loaded, LoadFailed, Flushed and Retried: how long the source took; of Blocked: the wait
+	Age      time.Duration // of Flushed: how long the oldest of the writes had been pending
 	Attempt  int           // of Retried and DeadLettered: how often it was tried
 	Err      error         // of the failures
 	Key      any           // the key, if the option WithEventKeys asked for it and it is one; a batch's flush has none
@@ -33,25 +34,28 @@ type Event struct {
 type EventKind uint8
 
 const (
-	EventHit          EventKind = iota + 1 // a read was answered from the cache
-	EventNegativeHit                       // a read was answered by a remembered absence
-	EventStaleHit                          // a read was answered with a stale value, while or instead of loading
-	EventMiss                              // a read found nothing in the cache
-	EventLoaded                            // the source answered a load; that it has no such key is an answer
-	EventLoadFailed                        // a load failed
-	EventFillDropped                       // a loaded value was not stored: its key had changed, or the store refused it
-	EventStoreFailed                       // the store failed; the source answered instead, if there is one
-	EventWritten                           // a write reached the source
-	EventWriteFailed                       // a write failed, or its outcome is unknown
-	EventMaybeStale                        // a write reached the source, but the cache could not be told
-	EventEvicted                           // an entry made room for others
-	EventExpired                           // an entry was removed after its life
-	EventFlushed                           // a batch of pending writes reached the source
-	EventCoalesced                         // a pending write was replaced by a later one of its key
-	EventRetried                           // a pending write failed and will be tried again
-	EventDeadLettered                      // a pending write was given up and handed to the dead-letter handler
-	EventPanicked                          // a function of the application panicked where no caller could see it
-	EventUndecodable                       // a shared store held something that is no value of its key; it is a miss, and was removed unless it may be somebody else's
+	EventHit           EventKind = iota + 1 // a read was answered from the cache
+	EventNegativeHit                        // a read was answered by a remembered absence
+	EventStaleHit                           // a read was answered with a stale value, while or instead of loading
+	EventMiss                               // a read found nothing in the cache
+	EventLoaded                             // the source answered a load; that it has no such key is an answer
+	EventLoadFailed                         // a load failed
+	EventFillDropped                        // a loaded value was not stored: its key had changed, or the store refused it
+	EventStoreFailed                        // the store failed; the source answered instead, if there is one
+	EventWritten                            // a write reached the source
+	EventWriteFailed                        // a write failed, or its outcome is unknown
+	EventMaybeStale                         // a write reached the source, but the cache could not be told
+	EventEvicted                            // an entry made room for others
+	EventExpired                            // an entry was removed after its life
+	EventFlushed                            // a batch of pending writes reached the source
+	EventCoalesced                          // a pending write was replaced by a later one of its key
+	EventRetried                            // a pending write failed and will be tried again
+	EventDeadLettered                       // a pending write was given up and handed to the dead-letter handler
+	EventPanicked                           // a function of the application panicked where no caller could see it
+	EventUndecodable                        // a shared store held something that is no value of its key; it is a miss, and was removed unless it may be somebody else's
+	EventReplayed                           // pending writes of an earlier process were found in the journal, and accepted
+	EventJournalFailed                      // an append to the journal failed; N is how many records it had, at least 1
+	EventBlocked                            // a write has waited for room among the pending
 )
 
 var eventNames = [...]string{
@@ -60,7 +64,8 @@ var eventNames = [...]string{
 	EventStoreFailed: "store failed", EventWritten: "written", EventWriteFailed: "write failed",
 	EventMaybeStale: "maybe stale", EventEvicted: "evicted", EventExpired: "expired", EventFlushed: "flushed",
 	EventCoalesced: "coalesced", EventRetried: "retried", EventDeadLettered: "dead-lettered",
-	EventPanicked: "panicked", EventUndecodable: "undecodable",
+	EventPanicked: "panicked", EventUndecodable: "undecodable", EventReplayed: "replayed",
+	EventJournalFailed: "journal failed", EventBlocked: "blocked",
 }
 
 // String returns the kind in words.

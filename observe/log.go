@@ -27,7 +27,7 @@ func LogLevel(e tarn.Event) (slog.Level, bool) {
 	switch e.Kind {
 	case tarn.EventDeadLettered, tarn.EventPanicked, tarn.EventMaybeStale:
 		return slog.LevelError, true
-	case tarn.EventLoadFailed, tarn.EventStoreFailed, tarn.EventWriteFailed, tarn.EventUndecodable:
+	case tarn.EventLoadFailed, tarn.EventStoreFailed, tarn.EventWriteFailed, tarn.EventUndecodable, tarn.EventJournalFailed:
 		return slog.LevelWarn, true
 	}
 	return 0, false

@@ -54,6 +54,7 @@ type writeConfig struct {
 	common
 	settleTimeout time.Duration
 	leaveCopy     bool
+	sharedStore   bool
 }
 
 func newReadConfig(opts []ReadOption) readConfig {
@@ -252,4 +253,12 @@ func WithSettleTimeout(d time.Duration) WriteOption {
 // WriteBack returns an error if given it.
 func WithCopyLeft() WriteOption {
 	return writeOption(func(c *writeConfig) { c.leaveCopy = true })
+}
+
+// WithSharedStore lets [WriteBack] write back over a store that other processes share, such as one on Redis. Without it,
+// WriteBack returns an error there. It gives up that a read in another process never returns to the past: what is pending
+// is seen in this process alone, so the others read, and keep, what the source had before, until it is written there. Its
+// order holds only if no other process writes the same keys. Other strategies ignore it.
+func WithSharedStore() WriteOption {
+	return writeOption(func(c *writeConfig) { c.sharedStore = true })
 }

@@ -12,8 +12,10 @@ import (
 
 // pendingTable is what was accepted and is not at the source yet: of each key the newest operation, which is the
 // truth for reads, and what is known of the one in flight. An operation enters by accept and by nothing else, and it
-// leaves by retire, once the source or the dead-letter handler has it, or by a newer operation of its key. A journal
-// has to know of these.
+// leaves by retire, once the source or the dead-letter handler has it, or by a newer operation of its key.
+//
+// With a journal an operation enters in two steps: reserve takes its place, and enter, once the journal has it, puts it
+// there. Whatever leaves is told to forget, in the order in which it leaves.
 //
 //	            accept                       begin
 //	(nothing) ─────────► pending ───────────────────────────► in flight ─────────► (nothing)
@@ -39,8 +41,11 @@ type pendingTable[K comparable, V any] struct {
 	bounds bounds
 	queue  pendingQueue[K, V]
 
+	forget func(seq uint64) // has the journal forget an operation; called under a shard's lock. Nil: there is no journal
+	dead   atomic.Int64     // keys with a dead letter, and those that are about to have one
+
 	backoff     backoff
-	givesUp     bool // there is a dead-letter handler
+	givesUp     bool // somebody takes dead letters
 	maxAttempts int  // 0: any number
 }
 
@@ -49,6 +54,7 @@ const pendingShards = 64
 type pendingShard[K comparable, V any] struct {
 	mu        sync.RWMutex // protects all below, and the fields of pendingKey that say so
 	keys      map[K]*pendingKey[K, V]
+	dead      map[K]*DeadLetter[K, V] // what was given up, and is in the journal; nil until there is some
 	coalesced uint64
 	_         [64]byte // keeps neighbours off one cache line
 }
@@ -70,6 +76,7 @@ type pendingKey[K comparable, V any] struct {
 	failures  int           // how often the key failed in a row, whatever the operation: sets its backoff
 	err       error         // of the last failure
 	waits     []flushWait[K]
+	incoming  int  // how many operations have reserved their place and did not enter yet; they keep the key in the table
 	gone      bool // not in the table any more
 
 	// Protected by the queue's lock.
@@ -83,7 +90,7 @@ type pendingKey[K comparable, V any] struct {
 // init makes a table ready. The config has no defaults left out.
 func (t *pendingTable[K, V]) init(config *WriteBackConfig[K, V]) {
 	t.backoff = backoff{min: config.MinBackoff, max: config.MaxBackoff}
-	t.givesUp = config.DeadLetter != nil
+	t.givesUp = config.DeadLetter != nil || config.Journal != nil
 	t.maxAttempts = config.MaxAttempts
 	t.bounds.maxKeys = int64(config.MaxPending)
 	t.bounds.maxBytes = config.MaxPendingBytes
@@ -91,7 +98,11 @@ func (t *pendingTable[K, V]) init(config *WriteBackConfig[K, V]) {
 	t.queue.maxDelay = config.MaxDelay
 	t.queue.concurrency = config.Concurrency
 	t.began = time.Now()
-	t.epoch = 1 + rand.Uint64N(1<<63-1) // fits a signed column
+	if config.Journal != nil {
+		t.epoch = config.Journal.Epoch()
+	} else {
+		t.epoch = 1 + rand.Uint64N(1<<63-1) // fits a signed column
+	}
 	t.seed = maphash.MakeSeed()
 	t.drained = make(chan struct{})
 	t.queue.crowded = t.bounds.waiting
@@ -155,6 +166,11 @@ func (t *pendingTable[K, V]) accept(op tarn.Op[K, V], size int64, granted bool) 
 		p = t.add(s, op.Key)
 	}
 	op.Epoch, op.Seq = t.epoch, t.seq.Add(1)
+	return t.put(s, p, op, size)
+}
+
+// put makes an operation the newest of its key. The caller holds the shard's lock.
+func (t *pendingTable[K, V]) put(s *pendingShard[K, V], p *pendingKey[K, V], op tarn.Op[K, V], size int64) acceptance {
 	replaces := p.pending() && !p.inFlight()
 	begins := !p.pending()
 	p.op, p.size = op, size
@@ -219,6 +235,15 @@ func (t *pendingTable[K, V]) begin(p *pendingKey[K, V]) (op tarn.Op[K, V], ok bo
 	return p.op, true
 }
 
+// age returns how long the oldest of the operations in flight has been pending.
+func (t *pendingTable[K, V]) age(batch []*pendingKey[K, V]) (age time.Duration) {
+	now := t.now()
+	for _, p := range batch {
+		age = max(age, now-p.sentSince) // which nobody else sets while it is in flight
+	}
+	return age
+}
+
 // rest ends the write in flight. The caller holds the shard's lock.
 func (p *pendingKey[K, V]) rest() {
 	p.busy, p.sent, p.sentSize = false, 0, 0
@@ -234,12 +259,20 @@ func (t *pendingTable[K, V]) retire(p *pendingKey[K, V]) {
 	s := t.shard(p.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.leaves(p.sent)
+	t.end(s, p)
+}
+
+// end ends a write whose operation leaves. The caller holds the shard's lock.
+func (t *pendingTable[K, V]) end(s *pendingShard[K, V], p *pendingKey[K, V]) {
 	p.resolve(p.sent, nil)
 	p.attempts, p.failures, p.err = 0, 0, nil
 	if p.inFlight() {
-		t.bounds.give(1, p.size)
-		t.remove(s, p)
+		t.clear(p)
 		p.rest()
+		if p.incoming == 0 {
+			t.remove(s, p)
+		}
 		return
 	}
 	t.bounds.give(0, p.sentSize)
@@ -247,11 +280,34 @@ func (t *pendingTable[K, V]) retire(p *pendingKey[K, V]) {
 	t.requeue(p)
 }
 
+// clear takes the newest operation of a key away, and gives back what it took. The caller holds the shard's lock.
+func (t *pendingTable[K, V]) clear(p *pendingKey[K, V]) {
+	t.bounds.give(p.ownPlace(), p.size)
+	p.op, p.size = tarn.Op[K, V]{}, 0
+}
+
+// ownPlace returns how many places are free once nothing is pending of a key. The caller holds the shard's lock.
+func (p *pendingKey[K, V]) ownPlace() int64 {
+	if p.incoming > 0 {
+		return 0
+	}
+	return 1
+}
+
+// leaves has the journal forget an operation that leaves the table. The caller holds the shard's lock: the journal
+// forgets the operations of a key in the order in which they leave.
+func (t *pendingTable[K, V]) leaves(seq uint64) {
+	if t.forget != nil {
+		t.forget(seq)
+	}
+}
+
 // setback is what judge says.
 type setback struct {
 	attempts int
 	newer    bool // a newer operation of the key is pending
-	givenUp  bool // the dead-letter handler is to have the operation, unless there is a newer one by then
+	givenUp  bool // the operation is to be a dead letter, unless there is a newer one by then
+	late     bool // it is to wait for the longest backoff
 }
 
 // judge says what is to follow from a failure of the operation in flight, which it stays until it is retired or
@@ -279,14 +335,14 @@ func (t *pendingTable[K, V]) newer(p *pendingKey[K, V]) bool {
 	return !p.inFlight()
 }
 
-// retry ends a write that failed and was judged. After a while the key is written again; superseded says that it will
-// be with a newer operation.
-func (t *pendingTable[K, V]) retry(p *pendingKey[K, V], together int) (superseded bool) {
+// retry ends a write that failed and was judged. After a while the key is written again, after the longest backoff if
+// late; superseded says that it will be with a newer operation.
+func (t *pendingTable[K, V]) retry(p *pendingKey[K, V], together int, late bool) (superseded bool) {
 	s := t.shard(p.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delay := t.backoff.delay(p.failures)
-	if together <= 1 && p.inFlight() && tarn.IsPermanent(p.err) {
+	if together <= 1 && p.inFlight() && (late || tarn.IsPermanent(p.err)) {
 		delay = t.backoff.max
 	}
 	half := together / 2
@@ -315,6 +371,7 @@ func (t *pendingTable[K, V]) supersede(s *pendingShard[K, V], p *pendingKey[K, V
 	if p.inFlight() {
 		return false
 	}
+	t.leaves(p.sent)
 	t.bounds.give(0, p.sentSize)
 	p.attempts = 0
 	s.coalesced++
@@ -333,8 +390,8 @@ func (t *pendingTable[K, V]) requeue(p *pendingKey[K, V]) {
 	}
 }
 
-// claim gives a key to a caller who writes it through to the source, and a number to its operation. If a write is in
-// flight, it returns a channel that is closed when that has ended.
+// claim gives a key to a caller who writes it through to the source, and a number to its operation, for which there is no
+// other if there is no journal. If a write is in flight, it returns a channel that is closed when that has ended.
 func (t *pendingTable[K, V]) claim(key K) (p *pendingKey[K, V], seq uint64, busy <-chan struct{}, err error) {
 	s := t.shard(key)
 	s.mu.Lock()
@@ -365,10 +422,11 @@ func (t *pendingTable[K, V]) release(p *pendingKey[K, V], seq uint64, written bo
 		p.attempts, p.failures, p.err = 0, 0, nil
 		p.resolve(seq, nil)
 		if p.pending() && p.op.Seq < seq {
-			t.bounds.give(1, p.size)
-			p.op, p.size = tarn.Op[K, V]{}, 0
+			t.leaves(p.op.Seq)
+			t.clear(p)
 			s.coalesced++
 		}
+		t.exhume(s, p.key, seq)
 	}
 	p.rest()
 	if p.pending() {
@@ -376,7 +434,9 @@ func (t *pendingTable[K, V]) release(p *pendingKey[K, V], seq uint64, written bo
 		return
 	}
 	t.queue.drop(p)
-	t.remove(s, p)
+	if p.incoming == 0 {
+		t.remove(s, p)
+	}
 }
 
 // close lets nothing in any more. When it has returned, every operation that was accepted is in the table, or

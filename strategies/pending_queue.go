@@ -31,11 +31,14 @@ type pendingQueue[K comparable, V any] struct {
 	urgent  pendingList[K, V]
 	timed   pendingHeap[K, V]
 	flights int  // batches in flight
+	through int  // writes through to the source that are under way
 	pressed bool // a bound was met: what is fresh now does not wait for its age
 	closing bool // nothing waits for its age
 	stopped bool
 	trust   int           // how many suspects may share a batch whatever their limit; 0 after one failed
 	landed  chan struct{} // closed when it is stopped and nothing is in flight
+	resumed chan struct{} // closed by resume; nil: it is not paused
+	still   chan struct{} // closed when it is paused and nothing is under way; nil: nobody waits
 }
 
 // never is an instant that does not come.
@@ -133,6 +136,7 @@ func (q *pendingQueue[K, V]) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closing = true
+	q.resume()
 	q.signal()
 }
 
@@ -154,7 +158,7 @@ func (q *pendingQueue[K, V]) next(now time.Duration) (batch []*pendingKey[K, V],
 	if q.stopped {
 		return nil, never, false
 	}
-	if q.flights == q.concurrency {
+	if q.flights == q.concurrency || q.resumed != nil {
 		return nil, never, true
 	}
 	timedDue, freshDue := q.timed.due(), q.freshDue(now, crowded)
@@ -211,6 +215,7 @@ func (q *pendingQueue[K, V]) end() {
 	defer q.mu.Unlock()
 	q.flights--
 	q.checkLanded()
+	q.checkStill()
 	q.signal()
 }
 

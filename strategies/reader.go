@@ -33,6 +33,7 @@ type reader[K comparable, V any] struct {
 	hitter  tarn.Hitter[K, V]  // nil: a hit is an entry
 	clock   ttl.Clock
 	config  readConfig
+	shared  bool // other processes use the store
 
 	flights flights[K, V]
 	vain    vain[K]
@@ -50,6 +51,7 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 		panic(fmt.Sprintf("strategies: %s: store is nil", name))
 	}
 	r := &reader[K, V]{config: newReadConfig(opts)}
+	r.shared = shared(store)
 	r.store, r.leaser, r.holder = guarded(store)
 	r.batch, _ = tarn.As[tarn.BatchStore[K, V]](r.store)
 	r.toucher, _ = tarn.As[tarn.Toucher[K, V]](r.store)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
-	"time"
 
 	"github.com/tarncache/tarn"
 )
@@ -22,6 +21,7 @@ type WriteBackCache[K comparable, V any] struct {
 	writeConfig
 
 	table pendingTable[K, V]
+	log   *writeLog[K, V] // nil: there is no journal
 
 	writing context.Context // of all that is written in the background; ends when Close gives up waiting
 	recall  context.CancelFunc
@@ -34,6 +34,8 @@ type WriteBackCache[K comparable, V any] struct {
 	closeErr    error         // set before closeDone is closed
 
 	flushed, retried, deadLettered, writtenThrough atomic.Uint64
+	refused, replayed, blockedTimes                atomic.Uint64
+	waiting, blockedFor                            atomic.Int64
 }
 
 // WriteBack returns a Cache whose writes return at once and reach the source soon: they are collected, the later of
@@ -97,6 +99,10 @@ func WriteBack[K comparable, V any](
 	if options.leaveCopy {
 		return nil, errors.New("strategies: WriteBack: WithCopyLeft is for WriteAround")
 	}
+	if shared(inner) && !options.sharedStore {
+		return nil, errors.New("strategies: WriteBack: other processes share the store of inner and cannot see what is pending" +
+			" here; if they may read older values meanwhile, say so with WithSharedStore")
+	}
 	c := &WriteBackCache[K, V]{
 		inner:       inner,
 		writer:      writer,
@@ -110,9 +116,32 @@ func WriteBack[K comparable, V any](
 	c.many, _ = tarn.As[tarn.BatchCache[K, V]](inner)
 	c.batch, _ = tarn.As[tarn.BatchWriter[K, V]](writer)
 	c.writing, c.recall = context.WithCancel(context.Background())
+	if err := c.start(); err != nil {
+		return nil, fmt.Errorf("strategies: WriteBack: %w", err)
+	}
+	return c, nil
+}
+
+// start begins to write, and replays the journal.
+func (c *WriteBackCache[K, V]) start() error {
+	if c.config.Journal == nil {
+		c.table.init(&c.config)
+		go c.dispatch()
+		return nil
+	}
+	form, err := newRecordForm(&c.config)
+	if err != nil {
+		return err
+	}
+	c.log = &writeLog[K, V]{newCommitter(c.config.Journal, c.config.SyncEvery, c.journalFailed), form}
+	c.table.forget = c.log.remove
 	c.table.init(&c.config)
 	go c.dispatch()
-	return c, nil
+	if err := c.replay(); err != nil {
+		c.abort()
+		return err
+	}
+	return nil
 }
 
 // Get returns what is pending for key, and ErrNotFound if that is a delete; otherwise what the inner cache returns.
@@ -197,7 +226,7 @@ func (c *WriteBackCache[K, V]) SetMany(ctx context.Context, keys []K, values []V
 	if err := c.refuses(ctx); err != nil {
 		return err
 	}
-	return eachOf(len(keys), func(i int) error { return c.Set(ctx, keys[i], values[i]) })
+	return c.writeMany(ctx, len(keys), func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Value: values[i]} })
 }
 
 // DeleteMany is Delete for each key, in their order. Applications call [tarn.DeleteMany].
@@ -205,7 +234,14 @@ func (c *WriteBackCache[K, V]) DeleteMany(ctx context.Context, keys []K) error {
 	if err := c.refuses(ctx); err != nil {
 		return err
 	}
-	return eachOf(len(keys), func(i int) error { return c.Delete(ctx, keys[i]) })
+	return c.writeMany(ctx, len(keys), func(i int) tarn.Op[K, V] { return tarn.Op[K, V]{Key: keys[i], Delete: true} })
+}
+
+func (c *WriteBackCache[K, V]) writeMany(ctx context.Context, n int, at func(i int) tarn.Op[K, V]) error {
+	if c.log != nil {
+		return c.writeManyJournaled(ctx, n, at)
+	}
+	return eachOf(n, func(i int) error { return c.write(ctx, at(i)) })
 }
 
 // refuses returns the reason for which no write is accepted, if there is one.
@@ -214,48 +250,6 @@ func (c *WriteBackCache[K, V]) refuses(ctx context.Context) error {
 		return tarn.ErrClosed
 	}
 	return ctx.Err()
-}
-
-// WriteBackStats is what a [WriteBackCache] has and did. Once nothing is pending, Flushed, Coalesced and DeadLettered
-// add up to the writes that were accepted; those counted in WrittenThrough are apart.
-type WriteBackStats struct {
-	Pending       int           // keys that are not at the source, those in flight included
-	PendingBytes  int64         // as the config's Size counts them
-	OldestPending time.Duration // how long the oldest of them has waited; 0 if there is none
-	InFlight      int           // of Pending: being written now
-	Retrying      int           // of Pending: those whose last attempt failed
-
-	Coalesced      uint64 // writes replaced by a later one of their key
-	Flushed        uint64 // writes that reached the source in the background
-	Retried        uint64 // attempts that failed and were followed, or will be, by another
-	DeadLettered   uint64 // writes that were given up
-	WrittenThrough uint64 // writes that found no room and reached the source before they returned
-}
-
-// Stats returns what the cache has now and did until now. It looks at every pending key.
-func (c *WriteBackCache[K, V]) Stats() WriteBackStats {
-	s := WriteBackStats{
-		Coalesced:      c.table.coalesced(),
-		Flushed:        c.flushed.Load(),
-		Retried:        c.retried.Load(),
-		DeadLettered:   c.deadLettered.Load(),
-		WrittenThrough: c.writtenThrough.Load(),
-	}
-	now := c.table.now()
-	c.table.each(func(p *pendingKey[K, V]) {
-		s.Pending++
-		since := p.since
-		if p.sent != 0 {
-			s.InFlight++
-			since = p.sentSince
-		}
-		if p.failures > 0 {
-			s.Retrying++
-		}
-		s.OldestPending = max(s.OldestPending, now-since)
-	})
-	_, s.PendingBytes = c.table.bounds.taken()
-	return s
 }
 
 // Pending iterates over what is not known to be at the source: of each key the newest operation, in no order. It also

@@ -35,6 +35,9 @@ func (c *WriteBackCache[K, V]) Flush(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return c.unwritten(err)
 	}
+	if c.table.queue.paused() {
+		return c.unwritten(ErrPaused)
+	}
 	round := c.table.flush()
 	var ended error
 	select {
@@ -113,7 +116,8 @@ func (c *WriteBackCache[K, V]) Close(ctx context.Context) error {
 	c.table.queue.close()
 	ended := c.drain(ctx)
 	c.stop(ctx)
-	c.closeErr = c.unwritten(ended)
+	journalErr := c.closeJournal(ctx)
+	c.closeErr = errors.Join(c.unwritten(ended), journalErr)
 	c.closed.Store(true)
 	if err := closeInner(ctx, c.inner); err != nil {
 		c.closeErr = errors.Join(c.closeErr, fmt.Errorf("tarn: write-back: close the inner cache: %w", err))

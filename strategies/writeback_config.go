@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/codec"
+	"github.com/tarncache/tarn/strategies/journal"
 )
 
 // WriteBackConfig says how [WriteBack] collects and writes what is pending. The zero WriteBackConfig is a good
@@ -44,21 +46,57 @@ type WriteBackConfig[K comparable, V any] struct {
 	// milliseconds and 30 seconds; if only one is set, the other is no less, or no more, than that.
 	MinBackoff, MaxBackoff time.Duration
 
-	// MaxAttempts is how often a write is tried before it is handed to DeadLetter. What failed only together with
-	// others of its batch is tried by itself first, so it may be tried some times more. Zero: there is no limit.
+	// MaxAttempts is how often a write is tried before it is handed to DeadLetter, or kept as a dead letter in the Journal
+	// if that is nil. What failed only together with others of its batch is tried by itself first, so it may be tried some
+	// times more. Zero: there is no limit.
 	MaxAttempts int
 
 	// DeadLetter is handed a write that is given up: its error is marked by [tarn.Permanent], or it was tried
 	// MaxAttempts times. It is not called for a write that a newer one of its key replaces. When it returns, the
 	// write is no longer pending, and reads see what the source has. If it panics, the write stays, to be tried
-	// again later. ctx ends after WriteTimeout. Calls may be concurrent, but not for one key. Nil: nothing is ever
-	// given up, and a permanent failure is tried again every MaxBackoff.
+	// again later. ctx ends after WriteTimeout. Calls may be concurrent, but not for one key. After a crash it may be
+	// called once more for the same write of a Journal. Nil: with a Journal, what is given up is kept there, see
+	// DeadLetters; without, nothing is ever given up, and a permanent failure is tried again every MaxBackoff.
 	DeadLetter func(ctx context.Context, letter DeadLetter[K, V])
 
 	// WriteTimeout bounds one call of the Writer: its context ends then. A Writer that goes on regardless keeps its
 	// keys and one of the Concurrency places. Where the Writer is no [tarn.BatchWriter], a batch that has taken so
 	// long is cut short, and the rest of it is written in another. Zero: 30 seconds.
 	WriteTimeout time.Duration
+
+	// Journal keeps what was accepted until the source has it, so that a crash loses nothing; see [WriteBack]. It belongs
+	// to who opened it, who closes it after the WriteBackCache, and is used by nothing else meanwhile. Nil: what is pending
+	// is in memory alone.
+	Journal journal.Journal
+
+	// SyncEvery says when a write is acknowledged. Zero: once the journal has it durably; writes that come together share
+	// that. Otherwise at once, and the journal is brought up to date every SyncEvery: then a crash loses the writes of at
+	// most that time, and of the time that one append to the journal takes; Stats.Unsynced says how many would be lost now.
+	SyncEvery time.Duration
+
+	// Codec turns values into what the journal keeps, and back. Nil: that of [codec.For].
+	Codec codec.Codec[V]
+
+	// Layers change what Codec made, as compression and encryption do; the first is the first to. Keys stay as they are.
+	Layers []codec.Layer
+
+	// AppendKey appends the bytes of a key, which differ for keys that differ, and ParseKey makes the key of them
+	// again. Both are needed for a Journal if keys are neither strings nor integers nor types that are an
+	// encoding.TextMarshaler, and an encoding.TextUnmarshaler by their pointers.
+	AppendKey func(dst []byte, key K) ([]byte, error)
+	ParseKey  func(src []byte) (K, error)
+
+	// MaxValue is how many bytes Codec may make of a value for the journal; a write above is refused with
+	// [tarn.ErrTooHeavy]. Zero: 8 MB.
+	MaxValue int
+
+	// MaxDeadLetters is how many dead letters the journal keeps, and memory with it. A write for which there is no room
+	// stays pending, and is tried again every MaxBackoff. Zero: 10,000.
+	MaxDeadLetters int
+
+	// StartTimeout bounds how long WriteBack waits, at a time, for the source to take some of what the journal has, if
+	// there is more of it than MaxPending. Zero: a minute.
+	StartTimeout time.Duration
 }
 
 // WhenFull says what becomes of a write that finds no room among the pending.
@@ -92,6 +130,9 @@ const (
 	defaultMaxBackoff   = 30 * time.Second
 	defaultWriteTimeout = 30 * time.Second
 	defaultCloseTimeout = 30 * time.Second
+
+	defaultMaxDeadLetters = 10_000
+	defaultStartTimeout   = time.Minute
 )
 
 // validate returns an error that names the field that makes no sense.
@@ -109,6 +150,9 @@ func (c *WriteBackConfig[K, V]) validate() error {
 		{"MaxBackoff", c.MaxBackoff < 0},
 		{"MaxAttempts", c.MaxAttempts < 0},
 		{"WriteTimeout", c.WriteTimeout < 0},
+		{"SyncEvery", c.SyncEvery < 0},
+		{"MaxDeadLetters", c.MaxDeadLetters < 0},
+		{"StartTimeout", c.StartTimeout < 0},
 	} {
 		if field.negative {
 			return fmt.Errorf("WriteBackConfig.%s is negative", field.name)
@@ -121,8 +165,10 @@ func (c *WriteBackConfig[K, V]) validate() error {
 		return fmt.Errorf("WriteBackConfig.WhenFull is unknown: %d", c.WhenFull)
 	case c.MaxBackoff > 0 && c.MinBackoff > c.MaxBackoff:
 		return errors.New("WriteBackConfig.MinBackoff is greater than WriteBackConfig.MaxBackoff")
-	case c.MaxAttempts > 0 && c.DeadLetter == nil:
-		return errors.New("WriteBackConfig.MaxAttempts needs WriteBackConfig.DeadLetter")
+	case c.MaxAttempts > 0 && c.DeadLetter == nil && c.Journal == nil:
+		return errors.New("WriteBackConfig.MaxAttempts needs WriteBackConfig.DeadLetter or WriteBackConfig.Journal")
+	case c.SyncEvery > 0 && c.Journal == nil:
+		return errors.New("WriteBackConfig.SyncEvery needs WriteBackConfig.Journal")
 	}
 	return nil
 }
@@ -134,6 +180,8 @@ func (c WriteBackConfig[K, V]) withDefaults() WriteBackConfig[K, V] {
 	c.Concurrency = cmp.Or(c.Concurrency, defaultConcurrency)
 	c.MaxPending = cmp.Or(c.MaxPending, defaultMaxPending)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, defaultWriteTimeout)
+	c.MaxDeadLetters = cmp.Or(c.MaxDeadLetters, defaultMaxDeadLetters)
+	c.StartTimeout = cmp.Or(c.StartTimeout, defaultStartTimeout)
 	switch {
 	case c.MaxBackoff == 0:
 		c.MinBackoff = cmp.Or(c.MinBackoff, defaultMinBackoff)

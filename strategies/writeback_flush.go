@@ -50,6 +50,7 @@ func (c *WriteBackCache[K, V]) flush(due []*pendingKey[K, V]) {
 	if len(batch) == 0 {
 		return
 	}
+	c.settleJournal(c.writing)
 	a := c.attempt(c.writing, ops)
 	c.table.queue.judge(batch, a.together > 0)
 	c.conclude(batch, a)

@@ -17,12 +17,15 @@ func (c *WriteBackCache[K, V]) write(ctx context.Context, op tarn.Op[K, V]) erro
 	if op.Key != op.Key {
 		return c.writeUncached(ctx, op)
 	}
+	if c.log != nil {
+		return c.writeJournaled(ctx, op)
+	}
 	size := c.size(op)
 	if limit := c.config.MaxPendingBytes; limit > 0 && size > limit {
 		if c.config.WhenFull == WriteThroughWhenFull {
 			return c.writeThrough(ctx, op, size)
 		}
-		return fmt.Errorf("strategies: write-back: above WriteBackConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
+		return errTooHeavy
 	}
 	how := c.accept(ctx, op, size, false)
 	if how == full {
@@ -30,6 +33,8 @@ func (c *WriteBackCache[K, V]) write(ctx context.Context, op tarn.Op[K, V]) erro
 	}
 	return how.err()
 }
+
+var errTooHeavy = fmt.Errorf("strategies: write-back: above WriteBackConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
 
 // accept is the table's, with an event.
 func (c *WriteBackCache[K, V]) accept(ctx context.Context, op tarn.Op[K, V], size int64, granted bool) acceptance {
@@ -60,13 +65,12 @@ func (c *WriteBackCache[K, V]) size(op tarn.Op[K, V]) int64 {
 func (c *WriteBackCache[K, V]) writeFull(ctx context.Context, op tarn.Op[K, V], size int64) error {
 	switch c.config.WhenFull {
 	case RefuseWhenFull:
-		c.table.queue.press()
-		return tarn.ErrFull
+		return c.refuse()
 	case WriteThroughWhenFull:
 		c.table.queue.press()
 		return c.writeThrough(ctx, op, size)
 	}
-	if err := c.table.bounds.wait(ctx, size, c.closing, c.table.queue.press); err != nil {
+	if err := c.waitForRoom(ctx, size); err != nil {
 		return err
 	}
 	return c.accept(ctx, op, size, true).err()
@@ -75,14 +79,35 @@ func (c *WriteBackCache[K, V]) writeFull(ctx context.Context, op tarn.Op[K, V], 
 // writeThrough writes an operation to the source while the caller waits, after what is in flight of its key. If there
 // is room by then, it is accepted instead.
 func (c *WriteBackCache[K, V]) writeThrough(ctx context.Context, op tarn.Op[K, V], size int64) error {
-	for {
-		p, seq, busy, err := c.table.claim(op.Key)
-		if err != nil {
-			return err
-		}
-		if busy == nil {
+	return c.through(ctx, op.Key, size,
+		func(p *pendingKey[K, V], seq uint64) error {
 			op.Epoch, op.Seq = c.table.epoch, seq
 			return c.writeClaimed(ctx, p, op)
+		},
+		func() (acceptance, error) {
+			how := c.accept(ctx, op, size, false)
+			return how, how.err()
+		})
+}
+
+// through writes an operation of key through to the source once nothing of the key is in flight and there is no pause, or
+// accepts it, should there be room by then.
+func (c *WriteBackCache[K, V]) through(
+	ctx context.Context, key K, size int64,
+	write func(p *pendingKey[K, V], seq uint64) error, accept func() (acceptance, error),
+) error {
+	for {
+		if err := c.beginThrough(ctx); err != nil {
+			return err
+		}
+		p, seq, busy, err := c.table.claim(key)
+		if err == nil && busy == nil {
+			defer c.table.queue.endThrough()
+			return write(p, seq)
+		}
+		c.table.queue.endThrough()
+		if err != nil {
+			return err
 		}
 		select {
 		case <-busy:
@@ -94,15 +119,43 @@ func (c *WriteBackCache[K, V]) writeThrough(ctx context.Context, op tarn.Op[K, V
 		if limit := c.config.MaxPendingBytes; limit > 0 && size > limit {
 			continue
 		}
-		if how := c.accept(ctx, op, size, false); how != full {
-			return how.err()
+		if how, err := accept(); how != full {
+			return err
 		}
 	}
 }
 
-// writeClaimed writes an operation whose key the caller has claimed.
-func (c *WriteBackCache[K, V]) writeClaimed(ctx context.Context, p *pendingKey[K, V], op tarn.Op[K, V]) error {
-	a := c.attemptClaimed(ctx, p, op)
+// beginThrough begins a write through to the source, after a pause.
+func (c *WriteBackCache[K, V]) beginThrough(ctx context.Context) error {
+	for {
+		resumed := c.table.queue.beginThrough()
+		if resumed == nil {
+			return nil
+		}
+		select {
+		case <-resumed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.closing:
+			return tarn.ErrClosed
+		}
+	}
+}
+
+// writeClaimed writes an operation whose key the caller has claimed, and ends the claim however it goes: a claim that
+// stayed would keep everybody from the key.
+func (c *WriteBackCache[K, V]) writeClaimed(ctx context.Context, p *pendingKey[K, V], op tarn.Op[K, V]) (err error) {
+	var a *attempt[K, V]
+	defer func() { c.table.release(p, op.Seq, a.wrote()) }()
+	a = c.attempt(ctx, []tarn.Op[K, V]{op})
+	return c.wroteThrough(ctx, op, a)
+}
+
+// wrote reports whether an attempt of one operation has written it. a may be nil.
+func (a *attempt[K, V]) wrote() bool { return a != nil && a.errs[0] == nil }
+
+// wroteThrough tells of an attempt to write one operation through, and returns what its caller is told.
+func (c *WriteBackCache[K, V]) wroteThrough(ctx context.Context, op tarn.Op[K, V], a *attempt[K, V]) error {
 	err := a.errs[0]
 	if errors.Is(err, errUntried) {
 		return ctx.Err()
@@ -118,17 +171,12 @@ func (c *WriteBackCache[K, V]) writeClaimed(ctx context.Context, p *pendingKey[K
 	return nil
 }
 
-// attemptClaimed attempts to write an operation, and ends the claim however it goes: a claim that stayed would keep
-// everybody from the key.
-func (c *WriteBackCache[K, V]) attemptClaimed(
-	ctx context.Context, p *pendingKey[K, V], op tarn.Op[K, V],
-) (a *attempt[K, V]) {
-	defer func() { c.table.release(p, op.Seq, a != nil && a.errs[0] == nil) }()
-	return c.attempt(ctx, []tarn.Op[K, V]{op})
-}
-
 // writeUncached writes a key that no table can hold.
 func (c *WriteBackCache[K, V]) writeUncached(ctx context.Context, op tarn.Op[K, V]) error {
+	if err := c.beginThrough(ctx); err != nil {
+		return err
+	}
+	defer c.table.queue.endThrough()
 	a := &attempt[K, V]{ops: []tarn.Op[K, V]{op}}
 	c.apply(ctx, a)
 	if errors.Is(a.errs[0], errUntried) {

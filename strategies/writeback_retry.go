@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -10,7 +11,7 @@ import (
 // conclude does with the keys of a batch what follows from an attempt. The observer hears of it before those do who
 // wait for a flush.
 func (c *WriteBackCache[K, V]) conclude(batch []*pendingKey[K, V], a *attempt[K, V]) {
-	c.report(a)
+	c.report(a, c.table.age(batch))
 	var lost []*letter[K, V]
 	for i, p := range batch {
 		switch err := a.errs[i]; {
@@ -38,8 +39,8 @@ type letter[K comparable, V any] struct {
 	DeadLetter[K, V]
 }
 
-// report counts what an attempt has written, and tells of what it has not.
-func (c *WriteBackCache[K, V]) report(a *attempt[K, V]) {
+// report counts what an attempt has written, and tells of what it has not. age is that of the oldest operation.
+func (c *WriteBackCache[K, V]) report(a *attempt[K, V], age time.Duration) {
 	written, failed, first := 0, 0, error(nil)
 	for _, err := range a.errs {
 		switch {
@@ -53,7 +54,7 @@ func (c *WriteBackCache[K, V]) report(a *attempt[K, V]) {
 	}
 	if written > 0 {
 		c.flushed.Add(uint64(written))
-		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventFlushed, N: written, Duration: a.took})
+		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventFlushed, N: written, Duration: a.took, Age: age})
 	}
 	if failed > 0 {
 		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventWriteFailed, N: failed, Duration: a.took, Err: first})
@@ -66,17 +67,21 @@ func (c *WriteBackCache[K, V]) retry(p *pendingKey[K, V], a *attempt[K, V], back
 		c.retried.Add(1)
 		c.tell(tarn.EventRetried, p.key, a.took, back.attempts, err)
 	}
-	if c.table.retry(p, a.together) {
+	if c.table.retry(p, a.together, back.late) {
 		c.tell(tarn.EventCoalesced, p.key, 0, 0, nil)
 	}
 }
 
-// giveUp hands an operation to the dead-letter handler, unless a newer one came meanwhile. If the handler panics, the
-// operation stays.
+// giveUp hands an operation to the dead-letter handler, or to the journal, unless a newer one came meanwhile. If that
+// fails, the operation stays.
 func (c *WriteBackCache[K, V]) giveUp(l *letter[K, V], a *attempt[K, V]) {
 	back := setback{attempts: l.Attempts, newer: c.table.newer(l.key)}
 	if back.newer {
 		c.retry(l.key, a, back, l.Err)
+		return
+	}
+	if c.config.DeadLetter == nil {
+		c.giveToJournal(l, a, back)
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.writing, c.config.WriteTimeout)
@@ -89,6 +94,20 @@ func (c *WriteBackCache[K, V]) giveUp(l *letter[K, V], a *attempt[K, V]) {
 	c.deadLettered.Add(1)
 	c.tell(tarn.EventDeadLettered, l.key.key, 0, l.Attempts, l.Err)
 	c.table.retire(l.key)
+}
+
+// giveToJournal keeps a dead letter in the journal.
+func (c *WriteBackCache[K, V]) giveToJournal(l *letter[K, V], a *attempt[K, V], back setback) {
+	switch err := c.buryLetter(l); {
+	case err == nil:
+		c.deadLettered.Add(1)
+		c.tell(tarn.EventDeadLettered, l.key.key, 0, l.Attempts, l.Err)
+	case c.writing.Err() != nil: // recalled by Close
+		c.table.putBack(l.key)
+	default:
+		back.newer, back.late = errors.Is(err, errObsolete), true
+		c.retry(l.key, a, back, l.Err)
+	}
 }
 
 // tell tells the observer of one key.

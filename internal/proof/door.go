@@ -53,7 +53,8 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 		return &through{strategies.WriteAround(strategies.ReadThrough(store, load, opts...), src.writer(), writes...)}, nil
 	case "write-back":
 		back, err := strategies.WriteBack(strategies.ReadThrough(store, load, opts...), src.backWriter(),
-			strategies.WriteBackConfig[int64, Item]{MaxDelay: 2 * time.Millisecond, MinBackoff: time.Millisecond}, writes...)
+			strategies.WriteBackConfig[int64, Item]{MaxDelay: 2 * time.Millisecond, MinBackoff: time.Millisecond},
+			append(writes, strategies.WithSharedStore())...)
 		if err != nil {
 			return nil, err
 		}

@@ -44,7 +44,8 @@ func (w *world) newProcess(index int, opts []strategies.ReadOption) *process {
 	p.around = strategies.WriteAround(guarded, p.writer())
 	if w.row.needs(index, needsBack) {
 		var err error
-		p.back, err = strategies.WriteBack(p.cache, p.writer(), strategies.WriteBackConfig[int, int]{MaxDelay: time.Hour})
+		p.back, err = strategies.WriteBack(p.cache, p.writer(), strategies.WriteBackConfig[int, int]{MaxDelay: time.Hour},
+			strategies.WithSharedStore())
 		if err != nil {
 			panic(err)
 		}
