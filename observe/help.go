@@ -45,4 +45,13 @@ var help = map[string]string{
 	"write_back.retried":         "Attempts that failed and are followed by another.",
 	"write_back.dead_lettered":   "Writes that were given up.",
 	"write_back.written_through": "Writes that found no room and reached the source at once.",
+	"write_back.waiting":         "Writes that wait for room.",
+	"write_back.blocked":         "Writes that waited for room.",
+	"write_back.blocked_for":     "How long writes waited for room, together.",
+	"write_back.refused":         "Writes that were refused for want of room, or because the journal failed.",
+	"write_back.replayed":        "Writes of an earlier process that were in the journal at the start.",
+	"write_back.unsynced":        "Records that are not in the journal yet.",
+	"write_back.dead_letters":    "Writes that were given up and are kept in the journal.",
+	"write_back.journal_records": "Records in the journal.",
+	"write_back.journal_bytes":   "Size of the journal.",
 }
