@@ -44,6 +44,11 @@
 // table if their keys are apart. And no copy of a journal is put back after it was used further: it would give out the
 // same numbers again for other writes, which the table would refuse as old.
 //
+// # Commits
+//
+// What is committed, the journal forgets. So a commit has to survive what the journal is to survive, loss of power
+// included: PostgreSQL with synchronous_commit on, as it is unless told otherwise, and SQLite with synchronous full.
+//
 // # Batches that count once
 //
 // What merges into a row, as an increment does, must not be applied twice, and a fence cannot tell which part of

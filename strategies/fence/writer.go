@@ -118,11 +118,11 @@ func (w *Writer[K, V]) Apply(ctx context.Context, ops []tarn.Op[K, V]) error {
 	err := w.together(ctx, ops)
 	var own *opError
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || ctx.Err() != nil:
+		return err
 	case len(ops) == 1:
 		return w.marked(err)
-	case ctx.Err() == nil && errors.As(err, &own):
+	case errors.As(err, &own):
 		w.singly.Add(1)
 		return w.apart(ctx, ops)
 	}

@@ -228,24 +228,29 @@ func TestApplyWithoutNumbers(t *testing.T) {
 }
 
 func TestApplyCancelled(t *testing.T) {
-	f, db := newFake(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	w := fence.New(db, untried())
-	f.failed = func(asked string) error {
-		if asked == "save" {
-			cancel()
-			return ctx.Err()
+	for _, ops := range [][]op{{saves(1, "a", 1)}, {saves(1, "a", 1), saves(2, "b", 2)}} {
+		f, db := newFake(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := untried()
+		c.Permanent = func(error) bool { return true }
+		w := fence.New(db, c)
+		f.failed = func(asked string) error {
+			if asked == "save" {
+				cancel()
+				return ctx.Err()
+			}
+			return nil
 		}
-		return nil
+		err := w.Apply(ctx, ops)
+		require.ErrorIs(t, err, context.Canceled)
+		require.False(t, tarn.IsPermanent(err))
+		require.Zero(t, w.Stats(), "nothing is tried again")
+		require.Eventually(t, func() bool { return db.Stats().InUse == 0 }, timeLimit, timeStep)
+		f.asked()
+		require.Equal(t, context.Canceled, w.Apply(ctx, ops))
+		require.Empty(t, f.asked())
+		require.Empty(t, f.table())
 	}
-	err := w.Apply(ctx, []op{saves(1, "a", 1), saves(2, "b", 2)})
-	require.ErrorIs(t, err, context.Canceled)
-	require.Zero(t, w.Stats(), "nothing is tried again")
-	require.Eventually(t, func() bool { return db.Stats().InUse == 0 }, timeLimit, timeStep)
-	f.asked()
-	require.Equal(t, context.Canceled, w.Apply(ctx, []op{saves(1, "a", 1)}))
-	require.Empty(t, f.asked())
-	require.Empty(t, f.table())
 }
 
 // A panic of the application's function leaves no transaction behind.
