@@ -515,6 +515,26 @@ func (d *fenceDB) ledger(t *testing.T) {
 			t.Errorf("%s: the ledger has %d batches, not %d", step.rule, n, step.recorded)
 		}
 	}
+	t.Run("an attempt that waits while its batch is forgotten does not count", func(t *testing.T) {
+		for _, batch := range []fence.Batch{{Epoch: 10, Seq: 1}, {Epoch: 10, Seq: 2}} {
+			if err := ledger.Do(t.Context(), d.db, batch, add(1, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := d.number(t, "select n from sums")
+		late := make(chan error)
+		err := ledger.Do(t.Context(), d.db, fence.Batch{Epoch: 10, Seq: 3, Settled: 3}, func(tx *sql.Tx) error {
+			go func() { late <- ledger.Do(t.Context(), d.db, fence.Batch{Epoch: 10, Seq: 1}, add(100, nil)) }()
+			time.Sleep(50 * time.Millisecond) // until the other waits for this transaction
+			return add(1, nil)(tx)
+		})
+		if err := errors.Join(err, <-late); err != nil {
+			t.Error(err)
+		}
+		if sum := d.number(t, "select n from sums"); sum != before+1 {
+			t.Errorf("the sum is %d, not %d", sum, before+1)
+		}
+	})
 	t.Run("a batch that is sent many times at once counts once", func(t *testing.T) {
 		before := d.number(t, "select n from sums")
 		var all sync.WaitGroup
