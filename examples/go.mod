@@ -7,8 +7,19 @@ require (
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/tarncache/tarn v0.1.0
 	github.com/tarncache/tarn/store/redisstore/goredisclient v0.1.0
+	github.com/tarncache/tarn/strategies/journal/bolt v0.1.0
 	golang.org/x/sync v0.22.0
 	modernc.org/sqlite v1.59.0
+)
+
+require (
+	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/client_model v0.6.2 // indirect
+	github.com/prometheus/common v0.70.1 // indirect
+	github.com/prometheus/procfs v0.21.1 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 )
 
 require (
@@ -20,7 +31,10 @@ require (
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
+	github.com/prometheus/client_golang v1.24.1
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/tarncache/tarn/observe/prometheus v0.1.0
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.uber.org/atomic v1.11.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
@@ -32,3 +46,7 @@ require (
 replace github.com/tarncache/tarn => ../
 
 replace github.com/tarncache/tarn/store/redisstore/goredisclient => ../store/redisstore/goredisclient
+
+replace github.com/tarncache/tarn/strategies/journal/bolt => ../strategies/journal/bolt
+
+replace github.com/tarncache/tarn/observe/prometheus => ../observe/prometheus
