@@ -89,12 +89,17 @@ var (
 
 // DamageError says where a record is that cannot be read. It is [ErrUnreadable].
 type DamageError struct {
-	Seq uint64 // the record's number
+	Seq uint64 // the record's number; 0: it is not one record that is damaged, but what holds them
 	Err error  // why
 }
 
 // Error tells the place, and nothing of what is there.
-func (e *DamageError) Error() string { return fmt.Sprintf("journal: record %d: %v", e.Seq, e.Err) }
+func (e *DamageError) Error() string {
+	if e.Seq == 0 {
+		return fmt.Sprintf("journal: damaged: %v", e.Err)
+	}
+	return fmt.Sprintf("journal: record %d: %v", e.Seq, e.Err)
+}
 
 // Is reports whether target is ErrUnreadable.
 func (e *DamageError) Is(target error) bool { return target == ErrUnreadable }

@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	does, path := os.Getenv("JOURNAL_CHILD"), os.Getenv("JOURNAL_PATH")
 	switch does {
 	case "":
-		os.Exit(m.Run())
+		code := m.Run()
+		os.RemoveAll(built.folder) // "" if no test needed it
+		os.Exit(code)
 	case "hold":
 		j, err := bolt.Open(path, bolt.Options{})
 		fmt.Println("open", err)

@@ -250,4 +250,3 @@ func TestMadeAtOnce(t *testing.T) {
 		require.NoFileExists(t, path+".new")
 	}
 }
-
