@@ -2,6 +2,7 @@ package observe_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"expvar"
 	"fmt"
@@ -76,4 +77,29 @@ func findName(_ context.Context, id int64) (string, error) {
 		return "", errors.New("no connection")
 	}
 	return "Ada", nil
+}
+
+type User struct {
+	ID   int64
+	Name string
+}
+
+type repository struct{}
+
+func (repository) Find(_ context.Context, id int64) (User, error) { return User{id, "Ada"}, nil }
+
+var repo repository
+
+func ExampleLog_readme() {
+	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
+	failures := observe.Log(slog.Default().With("cache", "users"), observe.LogOptions{}) // a line a second for each kind
+	counter := observe.NewCounter()
+
+	users := strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find, sql.ErrNoRows),
+		strategies.WithObserver(observe.Multi(counter, failures)))
+	expvar.Publish("users", observe.Var(counter, observe.StatsOf(mem)))
+
+	ada, err := users.Get(context.Background(), 1)
+	fmt.Println(ada.Name, err, counter.Total(tarn.EventMiss))
+	// Output: Ada <nil> 1
 }
