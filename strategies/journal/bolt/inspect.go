@@ -23,7 +23,7 @@ type inspection struct {
 	pageSize  int64
 	usedPages int64 // of those that the file has
 	damaged   int   // records that cannot be read
-	found     state // count and sum of what is there
+	found     state // the greatest number, the count and the sum of what is there
 }
 
 // inspect reads a whole file, before bbolt does, which takes a file for what it should be: it would end the program
@@ -66,7 +66,7 @@ func (in *inspection) read(w *walker, m meta) error {
 		return err
 	}
 	// A damaged record adds what it cannot be asked for: then only their number tells whether one is missing.
-	if in.found.count != in.state.count || in.damaged == 0 && in.found.sum != in.state.sum {
+	if in.found.seq > in.state.seq || in.found.count != in.state.count || in.damaged == 0 && in.found.sum != in.state.sum {
 		return &journal.DamageError{Err: errMissing}
 	}
 	in.state.sum = in.found.sum
@@ -104,6 +104,7 @@ func (in *inspection) record(flags uint32, key, value []byte) error {
 	if _, err := journal.Parse(value, in.state.epoch, seq); errors.Is(err, journal.ErrUnreadable) {
 		in.damaged++
 	}
+	in.found.seq = seq
 	in.found.count++
 	in.found.sum += mark(seq, journal.Checksum(value))
 	return nil
