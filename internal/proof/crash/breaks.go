@@ -17,6 +17,9 @@ var Breaks = map[string]func(j journal.Journal) journal.Journal{
 	// Writes are acknowledged before they are durable.
 	"acknowledged before the append": func(j journal.Journal) journal.Journal { return &early{Journal: j} },
 
+	// Nothing is ever durable.
+	"nothing is appended": func(j journal.Journal) journal.Journal { return nowhere{j} },
+
 	// A record goes before the source has what it stands for.
 	"removed before the source has it": func(j journal.Journal) journal.Journal { return hasty{j} },
 
@@ -54,6 +57,10 @@ func (e *early) Append(_ context.Context, change journal.Change) error {
 	}()
 	return nil
 }
+
+type nowhere struct{ journal.Journal }
+
+func (nowhere) Append(context.Context, journal.Change) error { return nil }
 
 type hasty struct{ journal.Journal }
 

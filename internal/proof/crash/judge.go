@@ -13,6 +13,7 @@ type Life struct {
 	Begin, End int64
 	Ready      int64 // when its cache was open; 0: never
 	Replayed   int64
+	Writes     int       // that were acknowledged
 	Appends    []Message // those that were told, in their order
 }
 

@@ -90,6 +90,16 @@ func (p *Process) Wait() error {
 	return errors.Join(err, p.hearing)
 }
 
+// over reports whether the child has said its last.
+func (p *Process) over() bool {
+	select {
+	case <-p.heard:
+		return true
+	default:
+		return false
+	}
+}
+
 // Kill ends the child with SIGKILL, and waits. Its error says what the child complained of before.
 func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill()

@@ -52,8 +52,8 @@ func (n *node) open() (err error) {
 		return err
 	}
 	n.ends = append(n.ends, n.db.Close)
-	if false {
-		if n.journal, err = n.openJournal(); err != nil {
+	if n.spec.Journal != "" {
+		if n.journal, err = openJournal(n.spec, n.tell); err != nil {
 			return err
 		}
 		n.ends = append(n.ends, n.journal.Close)
@@ -69,16 +69,16 @@ func (n *node) open() (err error) {
 }
 
 // openJournal opens the journal, which misbehaves if it shall, and tells of each append.
-func (n *node) openJournal() (journal.Journal, error) {
-	misbehave, ok := Breaks[n.spec.Break]
+func openJournal(spec *Spec, tell *teller) (journal.Journal, error) {
+	misbehave, ok := Breaks[spec.Break]
 	if !ok {
-		return nil, fmt.Errorf("crash: no such break: %q", n.spec.Break)
+		return nil, fmt.Errorf("crash: no such break: %q", spec.Break)
 	}
-	j, err := bolt.Open(n.spec.Journal, bolt.Options{LockTimeout: 5 * time.Second})
+	j, err := bolt.Open(spec.Journal, bolt.Options{LockTimeout: 5 * time.Second})
 	if err != nil {
 		return nil, fmt.Errorf("crash: %w", err)
 	}
-	return misbehave(&told{j, n.tell}), nil
+	return misbehave(&told{j, tell}), nil
 }
 
 // told is a journal that tells when an append was durable.
@@ -101,9 +101,10 @@ func (n *node) config() strategies.WriteBackConfig[int64, Item] {
 	c := strategies.WriteBackConfig[int64, Item]{
 		MaxPending: s.MaxPending, MaxBatch: s.MaxBatch, MaxDelay: s.MaxDelay, MaxAttempts: s.MaxAttempts,
 		WriteTimeout: s.WriteTimeout, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond,
+		SyncEvery: s.SyncEvery,
 	}
 	if n.journal != nil {
-		_ = n
+		c.Journal = n.journal
 	}
 	if s.WriteThrough {
 		c.WhenFull = strategies.WriteThroughWhenFull
@@ -111,7 +112,7 @@ func (n *node) config() strategies.WriteBackConfig[int64, Item] {
 	return c
 }
 
-func (n *node) replayed() int64 { return 0 }
+func (n *node) replayed() int64 { return int64(n.cache.Stats().Replayed) }
 
 // writer writes the database in the way that is asked for.
 func (n *node) writer() tarn.Writer[int64, Item] {
@@ -147,7 +148,7 @@ func (n *node) close(within time.Duration) error {
 		}
 	}
 	for op := range n.cache.Pending() {
-		n.tell.tell(Message{Kind: Unwritten, Key: op.Key, Op: op.Value.Op, Text: "op"})
+		n.tell.tell(Message{Kind: Unwritten, Key: op.Key, Op: op.Value.Op, N: int64(op.Seq), Text: "op"})
 	}
 	n.tell.tell(Message{Kind: Closed, End: proof.Now(), Text: text})
 	n.stopAll()
@@ -160,7 +161,7 @@ func (n *node) drain(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if n.journal != nil {
-		if err := ctx.Err(); err != nil {
+		if _, err := n.cache.RetryDeadLetters(ctx); err != nil {
 			return errors.Join(fmt.Errorf("crash: dead letters: %w", err), n.end())
 		}
 	}

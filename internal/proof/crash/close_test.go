@@ -1,0 +1,103 @@
+package crash
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestCloseUnderLoad closes a cache that is written to, and gives it too little time. What Close says is unwritten has to be
+// what the database does not have, neither more nor less, and the journal has just that for the next process.
+func TestCloseUnderLoad(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(t *trial)
+	}{
+		{"sync", func(*trial) {}},
+		{"sync, a fence", withFence},
+		{"sync, batches of writes", func(t *trial) { t.spec.Load.Batch = 1 }},
+		{"sync, no room", func(t *trial) { t.spec.MaxPending = 50 }},
+		{"buffered", func(t *trial) { t.spec.SyncEvery = 50 * time.Millisecond }},
+		{"a source that fails", func(t *trial) { t.spec.Fault = Fault{What: "some", P: 0.5} }},
+		{"a source that hangs", func(t *trial) { t.spec.Fault = Fault{What: "hangs", P: 0.7} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTrial(t, nil)
+			tr.spec.Load.Cancel = 0 // what may have been accepted nobody could compare
+			tr.spec.Load.Keys, tr.spec.MaxBatch = 500, 1
+			tt.set(tr)
+			tr.spec.Fault.Slow = 150 * time.Millisecond
+			for round := range 2 {
+				tr.closeUnderLoad(round)
+			}
+			tr.record.Left = nil
+			tr.drained()
+			if len(tr.record.Left) > 0 {
+				t.Errorf("the last process left %d unwritten", len(tr.record.Left))
+			}
+			tr.judge()
+		})
+	}
+}
+
+func (t *trial) closeUnderLoad(round int) {
+	t.Helper()
+	left := len(t.record.Left) / 2 // each is told twice
+	p := t.start()
+	<-p.ready
+	if round > 0 {
+		t.mu.Lock()
+		if replayed := int(t.record.Lives[round].Replayed); replayed != left {
+			t.Errorf("the process before left %d unwritten, and %d were replayed", left, replayed)
+		}
+		t.mu.Unlock()
+	}
+	t.record.Left = nil
+	time.Sleep(200 * time.Millisecond)
+	t.ended(p, "close 1s")
+	t.versions()
+	if len(t.record.Left) == 0 {
+		t.Error("Close has left nothing unwritten: there is nothing to compare")
+	}
+	if err := t.leftExactly(); err != nil {
+		t.Error(err)
+	}
+}
+
+// leftExactly returns an error unless Close told of those keys whose newest write the database does not have.
+func (t *trial) leftExactly() error {
+	keys, seqs := make(map[int64]bool), make(map[int64]int64)
+	for _, m := range t.record.Left {
+		if m.Text == "key" {
+			keys[m.Key] = true
+		} else {
+			seqs[m.Key] = m.N
+		}
+	}
+	if len(keys) != len(seqs) {
+		return fmt.Errorf("Close told of %d keys, and Pending has %d", len(keys), len(seqs))
+	}
+	for key := range keys {
+		if _, ok := seqs[key]; !ok {
+			return fmt.Errorf("Close told of key %d, and Pending does not", key)
+		}
+	}
+	last := make(map[int64]Version)
+	for _, v := range t.record.Versions {
+		last[v.Key] = v
+	}
+	for key, seq := range seqs {
+		if last[key].Seq >= seq {
+			return fmt.Errorf("key %d is said to be unwritten, and the database has it", key)
+		}
+	}
+	// What is unwritten counts as lost for Judge, and nothing else may.
+	found, _ := Judge(&t.record, t.terms)
+	for _, f := range found {
+		if f.Rule != Lost || !keys[f.Key] {
+			return fmt.Errorf("not said to be unwritten: %v", f)
+		}
+	}
+	return nil
+}
