@@ -23,15 +23,34 @@ func loosely(off looseRules) races.Store {
 	return func() tarn.Store[int, int] { return newLooseStore(off) }
 }
 
+// oneByOne leaves a test that runs every order of steps to a run without the race detector, which would take several
+// times as long to find nothing: the steps come one after the other, each ordered before the next.
+func oneByOne(t *testing.T) {
+	if racing {
+		t.Skip("every order is run without the race detector, and with it only some: see TestSomeRaces")
+	}
+}
+
 // TestRaces runs the table of races on the store in memory.
 func TestRaces(t *testing.T) {
+	oneByOne(t)
 	t.Parallel()
 	races.Run(t, races.Settings{Store: racedStore})
 }
 
 // TestRacesOnPlainStore runs it on a store that knows nothing of leases and holds, behind the stand-in.
 func TestRacesOnPlainStore(t *testing.T) {
+	oneByOne(t)
+	t.Parallel()
 	races.Run(t, races.Settings{Store: racedStore, Plain: true})
+}
+
+// TestSomeRaces runs some orders of each row, with the race detector too: what goes on within a step is not ordered.
+func TestSomeRaces(t *testing.T) {
+	t.Parallel()
+	for _, plain := range []bool{false, true} {
+		races.Run(t, races.Settings{Store: racedStore, Plain: plain, Sample: 50})
+	}
 }
 
 // TestSoakRacesOnStrictStore checks the store whose rules TestRacesAreFound switches off, with all of them on: what

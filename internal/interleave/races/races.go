@@ -3,6 +3,7 @@
 package races
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -57,6 +58,9 @@ type Settings struct {
 
 	// Rows are those to run, by name. Nil: all.
 	Rows []string
+
+	// Sample runs so many random orders of each row instead of all. Zero: as the row says.
+	Sample int
 }
 
 const (
@@ -81,7 +85,7 @@ func Run(t *testing.T, s Settings) {
 			var report interleave.Report
 			synctest.Test(t, func(t *testing.T) { report = Explore(row, s) })
 			Print(t, row, report)
-			if report.Failure == nil && row.Sample == 0 && !report.Exhausted {
+			if report.Failure == nil && row.Sample == 0 && s.Sample == 0 && !report.Exhausted {
 				t.Errorf("not every order was run: there are more than %d", maxRuns)
 			}
 		})
@@ -117,7 +121,7 @@ func Find(name string) Row {
 
 // Explore runs a row, in a bubble of testing/synctest, until something goes wrong or there is no other order.
 func Explore(row Row, s Settings) interleave.Report {
-	options := interleave.Options{Wait: synctest.Wait, MaxRuns: maxRuns, Sample: row.Sample, Seed: 1}
+	options := interleave.Options{Wait: synctest.Wait, MaxRuns: maxRuns, Sample: cmp.Or(s.Sample, row.Sample), Seed: 1}
 	options.Idle = func() { time.Sleep(asking) }
 	return interleave.Explore(options, func(r *interleave.Run) { newWorld(r, row, s) })
 }
