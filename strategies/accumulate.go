@@ -20,6 +20,7 @@ type Accumulator[K comparable, V, D any] struct {
 	common
 
 	table     deltaTable[K, V, D]
+	log       *deltaLog[K, D] // nil: there is no journal
 	epoch     uint64
 	unsettled unsettledBatches
 
@@ -34,7 +35,7 @@ type Accumulator[K comparable, V, D any] struct {
 	closeDone   chan struct{} // closed when Close has ended
 	closeErr    error         // set before closeDone is closed
 
-	batches, updates, retried, deadLettered atomic.Uint64
+	batches, updates, retried, deadLettered, replayed atomic.Uint64
 }
 
 // Accumulate returns an Accumulator: what is added to a key is merged with what was added before, and reaches the source
@@ -53,8 +54,8 @@ type Accumulator[K comparable, V, D any] struct {
 // but whose confirmation was lost, counts twice. Without a journal, what is added is in memory alone, and a crash
 // loses what is not at the source.
 //
-// Two kinds of errors say more. One marked by [tarn.Permanent] says that the batch was not applied, and never will be as it
-// is: it is parted into ever smaller batches, with names of their own, until the delta to blame is alone. A
+// Two kinds of errors say more. One marked by [tarn.Permanent] says that the batch was not applied, by this attempt or by
+// an earlier one, and never will be as it is: it is parted into ever smaller batches, with names of their own, until the delta to blame is alone. A
 // [tarn.IndexError] with an error for each delta says that those without one were applied; the others are sent again,
 // under the same name. A transaction that was rolled back has applied none, so it must not return an IndexError with
 // nils. What becomes of a single delta whose error is permanent, the config's DeadLetter decides.
@@ -105,6 +106,12 @@ func Accumulate[K comparable, V, D any](
 	a.writing, a.recall = context.WithCancel(context.Background())
 	a.table.init(merger, &a.config)
 	a.table.startLoad = a.startLoad
+	if !isNil(config.Journal) {
+		if err := a.openLog(); err != nil {
+			a.recall()
+			return nil, fmt.Errorf("strategies: Accumulate: %w", err)
+		}
+	}
 	go a.dispatch()
 	return a, nil
 }
@@ -120,6 +127,9 @@ func (a *Accumulator[K, V, D]) Add(ctx context.Context, key K, delta D) error {
 	}
 	if key != key {
 		return errUnequalKey
+	}
+	if a.log != nil {
+		return a.addLogged(ctx, key, delta)
 	}
 	how, lacks, err := a.table.accept(key, delta, -1)
 	if how != full {
@@ -146,30 +156,36 @@ func (a *Accumulator[K, V, D]) accepted(ctx context.Context, key K, how acceptan
 
 // addFull does what is to be done where there is no room for a delta.
 func (a *Accumulator[K, V, D]) addFull(ctx context.Context, key K, delta D, lacks int64) error {
-	limit := a.config.MaxPendingBytes
 	for {
-		if limit > 0 && a.table.sizeOf(key, delta) > limit {
-			return fmt.Errorf("strategies: accumulate: above AccumulateConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
-		}
-		if a.config.WhenFull == RefuseWhenFull {
-			a.table.queue.press()
-			return tarn.ErrFull
-		}
-		granted := max(lacks, 0)
-		if limit > 0 {
-			granted = min(granted, limit)
-		}
-		if err := a.table.bounds.wait(ctx, granted, a.closing, a.table.queue.press); err != nil {
+		granted, err := a.waitForRoom(ctx, a.table.sizeOf(key, delta), lacks)
+		if err != nil {
 			return err
 		}
 		var how acceptance
-		var err error
 		if how, lacks, err = a.table.accept(key, delta, granted); how != full {
 			return a.accepted(ctx, key, how)
-		} else if err != nil {
+		}
+		if err != nil {
 			return mergeFailed(err)
 		}
 	}
+}
+
+// waitForRoom takes one key from the bounds, and the bytes that a delta lacks, as soon as they are there. It does so
+// only if it was told to wait.
+func (a *Accumulator[K, V, D]) waitForRoom(ctx context.Context, size, lacks int64) (granted int64, err error) {
+	limit := a.config.MaxPendingBytes
+	if limit > 0 && size > limit {
+		return 0, fmt.Errorf("strategies: accumulate: above AccumulateConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
+	}
+	if a.config.WhenFull == RefuseWhenFull {
+		a.table.queue.press()
+		return 0, tarn.ErrFull
+	}
+	if granted = max(lacks, 0); limit > 0 {
+		granted = min(granted, limit) // what is more than that finds room once what the key has was sent
+	}
+	return granted, a.table.bounds.wait(ctx, granted, a.closing, a.table.queue.press)
 }
 
 // Get returns the value of key as the source has it, with all that was added and is not there yet. If it is not in
@@ -218,6 +234,10 @@ type AccumulatorStats struct {
 	Batches      uint64 // writes with which they did
 	Retried      uint64 // merged deltas of attempts that failed and were followed, or will be, by another
 	DeadLettered uint64 // merged deltas that were given up
+
+	// With a journal.
+	Replayed uint64 // records that were there at the start
+	Unsynced int    // records that are not on the disk yet, and that a crash would lose
 }
 
 // Stats returns what the accumulator has now and did until now. It looks at every key.
@@ -227,6 +247,10 @@ func (a *Accumulator[K, V, D]) Stats() AccumulatorStats {
 		Batches:      a.batches.Load(),
 		Retried:      a.retried.Load(),
 		DeadLettered: a.deadLettered.Load(),
+		Replayed:     a.replayed.Load(),
+	}
+	if a.log != nil {
+		stats.Unsynced = a.log.unsynced()
 	}
 	now := a.table.now()
 	a.table.each(func(k *deltaKey[K, V, D]) {

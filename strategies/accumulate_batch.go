@@ -3,7 +3,6 @@ package strategies
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -14,38 +13,11 @@ type deltaBatch[K comparable, V, D any] struct {
 	keys     []*deltaKey[K, V, D] // of Deltas
 	tries    int                  // how often its deltas were sent
 	failures int                  // in a row: sets its backoff
-}
 
-// unsettledBatches knows which batches may be sent again.
-type unsettledBatches struct {
-	mu   sync.Mutex // protects all below
-	seq  uint64     // the last number given
-	open []uint64   // in ascending order
-}
-
-// begin numbers a batch.
-func (u *unsettledBatches) begin() uint64 {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.seq++
-	u.open = append(u.open, u.seq)
-	return u.seq
-}
-
-// end says that a batch is not sent again, whatever happens.
-func (u *unsettledBatches) end(seq uint64) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if i, found := slices.BinarySearch(u.open, seq); found {
-		u.open = slices.Delete(u.open, i, i+1)
-	}
-}
-
-// below returns the number below which no batch is sent again; there is at least one open.
-func (u *unsettledBatches) below() uint64 {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.open[0]
+	// With a journal.
+	records  []uint64 // numbers of the records that the batch's own replaces
+	buffered bool     // its record waits to be brought to the disk
+	recorded bool     // its record is durable
 }
 
 // dispatch begins batches as they become due, until the queue is stopped.
@@ -108,13 +80,22 @@ func (a *Accumulator[K, V, D]) form(due []*pendingKey[K, D]) *deltaBatch[K, V, D
 	if len(b.keys) == 0 {
 		return nil
 	}
-	b.Epoch, b.Seq = a.epoch, a.unsettled.begin()
+	b.Epoch = a.epoch
+	if a.log == nil {
+		b.Seq = a.unsettled.begin()
+	}
 	return b
 }
 
-// send sends a batch and does what follows.
+// send sends a batch and does what follows. With a journal, its name and what is in it are durable before.
 func (a *Accumulator[K, V, D]) send(b *deltaBatch[K, V, D]) {
 	a.table.arm(b)
+	if a.log != nil {
+		if err := a.record(b); err != nil {
+			a.retry(b, err, 0)
+			return
+		}
+	}
 	b.Settled = a.unsettled.below()
 	b.tries++
 	began := time.Now()

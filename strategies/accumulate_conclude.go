@@ -51,7 +51,7 @@ func (a *Accumulator[K, V, D]) concludeEach(b *deltaBatch[K, V, D], each tarn.In
 	var done []*deltaKey[K, V, D]
 	var lost []bool
 	var first error
-	left := &deltaBatch[K, V, D]{Batch: b.Batch, tries: b.tries, failures: b.failures}
+	left := &deltaBatch[K, V, D]{Batch: b.Batch, tries: b.tries, failures: b.failures} // to be recorded anew
 	left.Deltas = nil
 	failed := 0
 	for i, k := range b.keys {
@@ -100,7 +100,7 @@ func (a *Accumulator[K, V, D]) split(b *deltaBatch[K, V, D], err error, took tim
 		{Batch: Batch[K, D]{Epoch: b.Epoch, Deltas: b.Deltas[:half:half]}, keys: b.keys[:half:half], tries: b.tries},
 		{Batch: Batch[K, D]{Epoch: b.Epoch, Deltas: b.Deltas[half:]}, keys: b.keys[half:], tries: b.tries},
 	}
-	if err := a.replace(b, halves[:]); err != nil {
+	if err := a.nameHalves(b, halves[0], halves[1]); err != nil {
 		a.retry(b, err, took)
 		return
 	}

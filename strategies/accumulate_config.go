@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tarncache/tarn/codec"
+	"github.com/tarncache/tarn/strategies/journal"
 )
 
 // Delta is what is to be added to what the source has under a key.
@@ -82,6 +85,29 @@ type AccumulateConfig[K comparable, D any] struct {
 	// dropped. Zero: 30 seconds.
 	LoadTimeout time.Duration
 
+	// Journal keeps what was added until the source has it, so that a crash loses nothing. It belongs to this Accumulator
+	// alone, and to whoever opened it, who closes it after Close. If it is full, a delta that finds no room in it is one
+	// that WhenFull is about; Add returns its other errors. If it is poisoned, nothing is accepted and nothing is sent
+	// any more, since no batch could be named for good: what is in it is written once it was opened anew. Nil: a crash
+	// loses what the source does not have.
+	Journal journal.Journal
+
+	// SyncEvery is how often the journal is brought to the disk. Zero: Add returns when what it added is durable. Above
+	// zero, Add returns at once, and a crash loses what was added in that time and during one append; if the journal
+	// fails for four times as long, Add returns its error.
+	SyncEvery time.Duration
+
+	// Codec turns deltas into bytes, for the journal. Nil: that of [codec.For].
+	Codec codec.Codec[D]
+
+	// Layers change the bytes of a delta, such as by encryption; the first is the first to encode. Keys stay as they are.
+	Layers []codec.Layer
+
+	// AppendKey appends the bytes of a key to dst, and ParseKey undoes it, for keys that are no kind of string or
+	// integer and have no text of their own. Nil: there is no need.
+	AppendKey func(dst []byte, key K) ([]byte, error)
+	ParseKey  func(src []byte) (K, error)
+
 	// MaxValues is how many values are kept in memory for reads; the one that was not read for longest makes room. Values
 	// of keys in batches that are not confirmed are kept beside. Below 64, keys that fall into one part of the table may
 	// make room for each other sooner. Zero: 100,000.
@@ -121,6 +147,7 @@ func (c *AccumulateConfig[K, D]) validate() error {
 		{"LoadTimeout", c.LoadTimeout < 0},
 		{"MaxValues", c.MaxValues < 0},
 		{"Fresh", c.Fresh < 0},
+		{"SyncEvery", c.SyncEvery < 0},
 	} {
 		if field.negative {
 			return fmt.Errorf("AccumulateConfig.%s is negative", field.name)
@@ -129,6 +156,8 @@ func (c *AccumulateConfig[K, D]) validate() error {
 	switch {
 	case c.MaxPendingBytes > 0 && c.Size == nil:
 		return errors.New("AccumulateConfig.MaxPendingBytes needs AccumulateConfig.Size")
+	case c.SyncEvery > 0 && isNil(c.Journal):
+		return errors.New("AccumulateConfig.SyncEvery needs AccumulateConfig.Journal")
 	case c.WhenFull == WriteThroughWhenFull:
 		return errors.New("AccumulateConfig.WhenFull is WriteThroughWhenFull")
 	case c.WhenFull > WriteThroughWhenFull:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/memjournal"
 	"github.com/tarncache/tarn/strategies"
 )
 
@@ -29,6 +31,7 @@ type tally struct {
 	mu       sync.Mutex // protects all below
 	rows     map[string][]int
 	forgets  bool // keeps no ledger
+	prunes   bool // forgets what is settled
 	applied  map[string]bool
 	sent     map[string]string // what each batch was when it was first sent
 	settled  map[uint64]uint64 // the greatest of each epoch
@@ -58,10 +61,14 @@ func (s *tally) write(ctx context.Context, b listBatch) error {
 	s.mu.Lock()
 	before, after := s.before, s.after
 	s.observe(b)
+	applied := s.applied[name(b)] && !s.forgets
 	s.mu.Unlock()
 	var err error
 	if before != nil {
 		err = before(ctx, b)
+	}
+	if applied && tarn.IsPermanent(err) { // the ledger is asked first
+		err = nil
 	}
 	var each tarn.IndexError
 	if err != nil && !errors.As(err, &each) {
@@ -97,6 +104,13 @@ func (s *tally) apply(b listBatch, err error) {
 		return
 	}
 	s.applied[name(b)] = err == nil
+	if s.prunes {
+		maps.DeleteFunc(s.applied, func(name string, _ bool) bool {
+			var epoch, seq uint64
+			_, _ = fmt.Sscanf(name, "%d/%d", &epoch, &seq)
+			return epoch == b.Epoch && seq < b.Settled
+		})
+	}
 	for i, d := range b.Deltas {
 		if tarn.ErrAt(err, i, len(b.Deltas)) == nil {
 			s.rows[d.Key] = append(slices.Clone(s.rows[d.Key]), d.Delta...)
@@ -119,6 +133,16 @@ func (s *tally) find(ctx context.Context, key string) ([]int, error) {
 		return nil, tarn.ErrNotFound
 	}
 	return row, nil
+}
+
+// copyWith returns the source and a journal as they are at one moment, without their faults.
+func (s *tally) copyWith(j *memjournal.Journal) (*tally, *memjournal.Journal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := newTally()
+	c.rows, c.applied, c.sent, c.settled = maps.Clone(s.rows), maps.Clone(s.applied), maps.Clone(s.sent), maps.Clone(s.settled)
+	c.forgets, c.prunes = s.forgets, s.prunes
+	return c, j.Copy()
 }
 
 // row returns what the source has.

@@ -57,13 +57,14 @@ type deltaShard[K comparable, V, D any] struct {
 type deltaKey[K comparable, V, D any] struct {
 	turn pendingKey[K, D] // the key, its place in the queue, and the flushes that wait for it
 
-	next     D // what was accepted and is in no batch yet, merged
-	hasNext  bool
-	nextSize int64         // bytes of next
-	records  []uint64      // numbers of the journal's records that make up next
-	incoming int           // deltas that have a place and are on their way into the journal
-	since    time.Duration // when the first delta of next was accepted
-	accepted uint64        // how many deltas were accepted; numbers the last of next
+	next      D // what was accepted and is in no batch yet, merged
+	hasNext   bool
+	nextSize  int64         // bytes of next
+	records   []uint64      // numbers of the journal's records that make up next
+	rewriting bool          // these are being made one
+	incoming  int           // deltas that have a place and are on their way into the journal
+	since     time.Duration // when the first delta of next was accepted
+	accepted  uint64        // how many deltas were accepted; numbers the last of next
 
 	sent      *deltaBatch[K, V, D] // the batch that has a delta of the key and is not confirmed; nil: none
 	sentDelta D
@@ -246,7 +247,7 @@ func (t *deltaTable[K, V, D]) begin(b *deltaBatch[K, V, D], key K) {
 	switch {
 	case k == nil || !k.hasNext || k.sent != nil:
 		return
-	case k.load != nil:
+	case k.load != nil || k.rewriting:
 		k.owed = true
 		return
 	}
@@ -258,7 +259,8 @@ func (t *deltaTable[K, V, D]) move(s *deltaShard[K, V, D], k *deltaKey[K, V, D],
 	var none D
 	k.owed = false
 	k.sent, k.sentDelta, k.sentSize, k.sentSince, k.sentLast = b, k.next, k.nextSize, k.since, k.accepted
-	k.next, k.hasNext, k.nextSize = none, false, 0
+	b.records = append(b.records, k.records...)
+	k.next, k.hasNext, k.nextSize, k.records = none, false, 0, nil
 	if k.known {
 		s.read.remove(k)
 	}

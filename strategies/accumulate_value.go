@@ -112,10 +112,15 @@ func (t *deltaTable[K, V, D]) leaveLoad(load *deltaLoad[K, V, D]) {
 // endLoad gives a key back to the batches. The caller holds the shard's lock.
 func (t *deltaTable[K, V, D]) endLoad(s *deltaShard[K, V, D], k *deltaKey[K, V, D]) {
 	k.load = nil
-	if k.owed {
+	t.release(k)
+	s.tidy(k)
+}
+
+// release puts a key back into the queue that a batch passed over, once it is no longer busy. The caller holds the lock.
+func (t *deltaTable[K, V, D]) release(k *deltaKey[K, V, D]) {
+	if k.owed && k.load == nil && !k.rewriting {
 		t.requeue(k)
 	}
-	s.tidy(k)
 }
 
 // loaded ends a load, unless it has ended, and gives the key back to the batches.

@@ -47,7 +47,11 @@ func (g *commitGroup) join(x *commit) {
 func (g *commitGroup) buffer(x *commit) {
 	g.put = append(g.put, x.put...)
 	g.renew = append(g.renew, x.renew...)
-	g.remove = append(g.remove, x.remove...)
+	for _, seq := range x.remove { // an append removes before it puts, so what is here would stay
+		if !g.forget(seq) {
+			g.remove = append(g.remove, seq)
+		}
+	}
 	if g.since.IsZero() {
 		g.since = time.Now()
 	}
