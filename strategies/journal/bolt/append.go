@@ -136,12 +136,12 @@ func (j *Journal) write(tx *bbolt.Tx, change journal.Change) (state, error) {
 			return s, err
 		}
 	}
-	encoded := j.encode(change.Put)
+	encoded, known := j.encode(change.Put), j.state.seq // of no greater number there is a record
 	for _, r := range change.Put {
 		value := encoded[:r.Size():r.Size()]
 		encoded = encoded[len(value):]
 		binary.BigEndian.PutUint64(key[:], r.Seq)
-		if r.Seq <= s.seq {
+		if r.Seq <= known {
 			if old := records.Get(key[:]); old != nil {
 				s.count--
 				s.sum -= mark(r.Seq, journal.Checksum(old))
@@ -150,10 +150,11 @@ func (j *Journal) write(tx *bbolt.Tx, change journal.Change) (state, error) {
 		if err := records.Put(key[:], value); err != nil {
 			return s, err
 		}
-		s.seq = max(s.seq, r.Seq)
+		known = max(known, r.Seq)
 		s.count++
 		s.sum += mark(r.Seq, journal.Checksum(value))
 	}
+	s.seq = max(s.seq, known)
 	return s, about.Put(stateKey, s.append(nil))
 }
 

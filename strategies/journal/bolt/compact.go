@@ -77,8 +77,8 @@ func (j *Journal) replace(db *bbolt.DB, f *os.File) error {
 
 // copyTo copies all records as they are, in several transactions, of which only the end is synced.
 func (j *Journal) copyTo(ctx context.Context, to *bbolt.DB) error {
-	to.NoSync = true
-	defer func() { to.NoSync = false }()
+	to.NoSync, to.NoGrowSync = true, true
+	defer func() { to.NoSync, to.NoGrowSync = false, false }()
 	r := reader{j: j, last: ^uint64(0)}
 	for next := uint64(1); next != 0; {
 		if err := ctx.Err(); err != nil {
