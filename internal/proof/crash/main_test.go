@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(SpecEnv); text != "" {
 		os.Exit(serve(text))
 	}
+	if !parallelSet() {
+		_ = flag.Set("test.parallel", "4") // they wait most of the time
+	}
 	code := m.Run()
 	if err := leaks(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,6 +50,11 @@ func serve(text string) int {
 // leaks returns an error if a goroutine is left. Those of database/sql and its drivers end soon after a Close, and not
 // before it returns.
 func leaks() error { return goleak.Find() }
+
+func parallelSet() (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	return set
+}
 
 // seed is what all that is drawn is drawn from.
 var seed = func() uint64 {

@@ -42,7 +42,8 @@ func Start(spec *Spec, hear func(m Message)) (*Process, error) {
 		return nil, fmt.Errorf("crash: %w", err)
 	}
 	p := &Process{cmd: exec.Command(program), heard: make(chan struct{}), ready: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), SpecEnv+"="+string(text), "GOMAXPROCS=4")
+	// The race detector would have a program wait for a second at its end.
+	p.cmd.Env = append(os.Environ(), SpecEnv+"="+string(text), "GOMAXPROCS=4", "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.err
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("crash: %w", err)

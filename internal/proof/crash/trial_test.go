@@ -170,7 +170,7 @@ func (t *trial) await(what string, happened func() bool) {
 func (t *trial) drained() {
 	t.Helper()
 	spec := t.spec
-	spec.Load, spec.Fault, spec.Late = Load{}, Fault{}, 0
+	spec.Load, spec.Fault, spec.Late, spec.MaxBatch = Load{}, Fault{}, 0, 0
 	t.ended(t.startAs(spec), "drain 20s")
 	t.versions()
 }
