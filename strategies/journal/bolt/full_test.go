@@ -55,6 +55,7 @@ func fill(t *testing.T, j *bolt.Journal, size int, most int64) uint64 {
 			require.ErrorIs(t, err, tarn.ErrFull)
 			require.EqualValues(t, seq-1, j.Stats().Records, "of a change that is refused, nothing happens")
 			require.LessOrEqual(t, j.Stats().Bytes, most)
+			require.Greater(t, j.Stats().FreeBytes, int64(200<<10), "a reserve is kept for removals")
 			return seq - 1
 		}
 	}

@@ -303,6 +303,20 @@ func TestSoakPowerLoss(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestGrowsWithoutHoles: what a file is made longer by is written, so that a disk that is full tells it then.
+func TestGrowsWithoutHoles(t *testing.T) {
+	zeros := 0
+	for _, e := range recorded(t) {
+		if e.Op == "truncate" {
+			require.LessOrEqual(t, e.Off, int64(64<<10), "but for a file that is new")
+		}
+		if len(e.Data) >= 64<<10 && bytes.Count(e.Data, []byte{0}) == len(e.Data) {
+			zeros += len(e.Data)
+		}
+	}
+	require.Greater(t, zeros, 256<<10)
+}
+
 // TestPowerLossIsSeen shows that what is checked depends on each kind of sync, and on the order of writes.
 func TestPowerLossIsSeen(t *testing.T) {
 	events := recorded(t)

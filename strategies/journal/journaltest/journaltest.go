@@ -67,7 +67,7 @@ func (r row) attempt(newPlace func() Place) (err error) {
 	}
 	for _, j := range x.opened {
 		if cerr := j.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("Close: %w", cerr)
+			err = fmt.Errorf("on Close: %w", cerr)
 		}
 	}
 	return err

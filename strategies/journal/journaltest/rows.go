@@ -292,7 +292,7 @@ var replayRows = []row{
 			return err
 		}
 		if err := x.put(save(1)); err == nil {
-			return errors.New("Append before Replay returned no error")
+			return errors.New("an Append before Replay returned no error")
 		}
 		return x.holds()
 	}},
@@ -301,7 +301,7 @@ var replayRows = []row{
 func damaged(err error, seq uint64) error {
 	var damage *journal.DamageError
 	if !errors.As(err, &damage) || !errors.Is(err, journal.ErrUnreadable) {
-		return fmt.Errorf("Replay: got error %v, want a DamageError", err)
+		return fmt.Errorf("on Replay: got error %v, want a DamageError", err)
 	}
 	return is("DamageError.Seq", damage.Seq, seq)
 }

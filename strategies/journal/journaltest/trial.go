@@ -24,7 +24,7 @@ type trial struct {
 func (x *trial) open() error {
 	j, err := x.place.Open()
 	if err != nil {
-		return fmt.Errorf("Open: %w", err)
+		return fmt.Errorf("on Open: %w", err)
 	}
 	x.j, x.opened = j, append(x.opened, j)
 	return nil
@@ -44,14 +44,14 @@ func (x *trial) replay() (all []journal.Record, p journal.Position, err error) {
 		return nil
 	})
 	if err != nil {
-		return all, p, fmt.Errorf("Replay: %w", err)
+		return all, p, fmt.Errorf("on Replay: %w", err)
 	}
 	return all, p, nil
 }
 
 func (x *trial) close() error {
 	if err := x.j.Close(); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("on Close: %w", err)
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (x *trial) restart() ([]journal.Record, journal.Position, error) {
 
 func (x *trial) append(change journal.Change) error {
 	if err := x.j.Append(x.ctx, change); err != nil {
-		return fmt.Errorf("Append: %w", err)
+		return fmt.Errorf("on Append: %w", err)
 	}
 	return nil
 }

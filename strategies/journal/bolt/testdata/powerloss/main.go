@@ -57,7 +57,7 @@ func record() {
 		note(event{Op: "rename", From: filepath.Base(from), To: filepath.Base(to)})
 	}
 	bbolt.OnRemove = func(path string) { note(event{Op: "remove", From: filepath.Base(path)}) }
-	bbolt.OnFolderSync = func() { note(event{Op: "folder"}) }
+	bbolt.OnFolderSync = func() error { note(event{Op: "folder"}); return nil }
 }
 
 func main() {
@@ -73,7 +73,8 @@ func main() {
 		check(json.NewEncoder(os.Stdout).Encode(events) == nil)
 	case "fail":
 		for _, kind := range []failure{
-			{"sync", syscall.EIO}, {"sync", syscall.ENOSPC}, {"write", syscall.EIO}, {"write", syscall.ENOSPC},
+			{"sync", syscall.EIO, 30}, {"sync", syscall.ENOSPC, 30}, {"write", syscall.EIO, 30},
+			{"write", syscall.ENOSPC, 30}, {"folder", syscall.EIO, 2},
 		} {
 			failEach(path, kind)
 		}
