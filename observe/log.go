@@ -21,16 +21,20 @@ type LogOptions struct {
 }
 
 // LogLevel is the level at which failures are logged, and false for what is no failure. What may cost data or show old
-// values is an error: writes that were given up, functions of the application that panicked, and a cache that could not be
-// told of a write. What is tried again, or answered by somebody else, is a warning.
+// values is an error: writes that were given up, a journal that takes none, functions of the application that panicked, and a
+// cache that could not be told of a write. What is tried again, or answered by somebody else, is a warning, as is whatever
+// else comes with an error; that a write is tried again is not told beside its failure.
 func LogLevel(e tarn.Event) (slog.Level, bool) {
 	switch e.Kind {
-	case tarn.EventDeadLettered, tarn.EventPanicked, tarn.EventMaybeStale:
+	case tarn.EventDeadLettered, tarn.EventJournalFailed, tarn.EventPanicked, tarn.EventMaybeStale:
 		return slog.LevelError, true
-	case tarn.EventLoadFailed, tarn.EventStoreFailed, tarn.EventWriteFailed, tarn.EventUndecodable, tarn.EventJournalFailed:
+	case tarn.EventLoadFailed, tarn.EventStoreFailed, tarn.EventWriteFailed, tarn.EventUndecodable:
 		return slog.LevelWarn, true
+	case tarn.EventRetried:
+		return 0, false
+	default:
+		return slog.LevelWarn, e.Err != nil
 	}
-	return 0, false
 }
 
 // Log returns an Observer that logs what went wrong, with the context of whoever met it, and at most so often that an

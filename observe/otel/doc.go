@@ -14,7 +14,7 @@
 //	tarn.cache.removals        {key}  counter    tarn.reason: evicted, expired, if the store has the Observer too
 //	tarn.cache.events          {key}  counter    tarn.event: whatever else happens, as in store_failed
 //	tarn.cache.load.duration   s      histogram  tarn.outcome: of calls
-//	tarn.cache.write.duration  s      histogram  tarn.outcome: of calls, those of write-back in the background included
+//	tarn.cache.write.duration  s      histogram  tarn.outcome: of calls by write-back; the others tell no time
 //
 // Each field of Stats is one more, such as tarn.memory.entries and tarn.write_back.oldest_pending.
 //

@@ -11,7 +11,7 @@
 //	tarn_cache_removals_total{reason}          "evicted", "expired", if the store has the Observer too
 //	tarn_cache_events_total{event}             keys; whatever else happens, as in "store_failed"
 //	tarn_cache_load_duration_seconds{outcome}  histogram, of calls
-//	tarn_cache_write_duration_seconds{outcome} histogram, of calls, those of write-back in the background included
+//	tarn_cache_write_duration_seconds{outcome} histogram, of calls by write-back: the others tell no time
 //
 // and from Stats one metric for each field, such as tarn_memory_entries and tarn_write_back_oldest_pending_seconds.
 package prometheus
