@@ -21,8 +21,8 @@ func TestEventLogValue(t *testing.T) {
 	}{
 		{"what is zero says nothing", tarn.Event{Kind: tarn.EventHit, N: 3}, `e.event=hit e.keys=3`},
 		{"all there is", tarn.Event{
-			Kind: tarn.EventRetried, N: 1, Duration: time.Second, Attempt: 2, Err: errors.New("down"), Key: "ada@example.org",
-		}, `e.event=retried e.keys=1 e.took=1s e.attempt=2 e.error=down`},
+			Kind: tarn.EventRetried, N: 1, Duration: time.Second, Age: time.Minute, Attempt: 2, Err: errors.New("down"), Key: "ada@example.org",
+		}, `e.event=retried e.keys=1 e.took=1s e.age=1m0s e.attempt=2 e.error=down`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {
