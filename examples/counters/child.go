@@ -29,21 +29,28 @@ const (
 	products = 40
 )
 
-// A child says a line of these for each thing it does: "found RECORDS", "view PRODUCT" and "seen PRODUCT".
+// answerTakes is how long the database's answer to a commit is under way.
+const answerTakes = 30 * time.Millisecond
+
+// A child says a line of these for each thing it does: "found RECORDS", "view PRODUCT", "seen PRODUCT" and "written 1".
 const (
-	saidFound = "found"
-	saidView  = "view"
-	saidSeen  = "seen"
+	saidFound   = "found"
+	saidView    = "view"
+	saidSeen    = "seen"
+	saidWritten = "written"
 )
 
 // runChild opens the views and counts until it is killed. It returns the exit status.
 func runChild(ctx context.Context, dir string, stdout, stderr io.Writer) int {
-	views, err := OpenViews(ctx, dir, os.Getenv(carelessEnv) != "")
+	out := &speaker{out: stdout}
+	views, err := OpenViews(ctx, dir, os.Getenv(carelessEnv) != "", func() {
+		out.say(saidWritten, 1)
+		time.Sleep(answerTakes)
+	})
 	if err != nil {
 		fmt.Fprintf(stderr, "counters: the child: %v\n", err)
 		return 1
 	}
-	out := &speaker{out: stdout}
 	out.say(saidFound, int64(views.Stats().Replayed))
 	if os.Getenv(countEnv) != "" {
 		var all sync.WaitGroup
@@ -90,8 +97,9 @@ type tally struct {
 	begun, seen [products + 1]int64
 }
 
-// note notes what a child says until it says no more. began is called once it has opened the views.
-func (t *tally) note(said *bufio.Scanner, began func()) error {
+// note notes what a child says until it says no more. began is called once it has opened the views, and written whenever
+// it has written a batch.
+func (t *tally) note(said *bufio.Scanner, began, written func()) error {
 	for said.Scan() {
 		what, number, _ := strings.Cut(said.Text(), " ")
 		n, err := strconv.ParseInt(number, 10, 64)
@@ -103,6 +111,8 @@ func (t *tally) note(said *bufio.Scanner, began func()) error {
 			t.begun[n]++
 		case err == nil && what == saidSeen && n > 0 && n <= products:
 			t.seen[n]++
+		case err == nil && what == saidWritten:
+			written()
 		default:
 			return fmt.Errorf("the child says %q", said.Text())
 		}
@@ -110,18 +120,30 @@ func (t *tally) note(said *bufio.Scanner, began func()) error {
 	return said.Err()
 }
 
-// runAndKill runs a child, and kills it when it has counted for a while.
-func runAndKill(ctx context.Context, dir string, careless bool, life time.Duration, t *tally, stderr io.Writer) error {
+// runAndKill runs a child, and kills it when it has counted for a while: at that moment, or at the worst of moments, right
+// after the next batch was committed, when nobody has heard of it.
+func runAndKill(
+	ctx context.Context, dir string, careless bool, life time.Duration, worst bool, t *tally, stderr io.Writer,
+) error {
 	cmd, said, err := startChild(ctx, dir, careless, stderr, countEnv+"=1")
 	if err != nil {
 		return err
 	}
-	var timer *time.Timer
+	killed := false
+	var began time.Time
+	kill := func() { killed = cmd.Process.Kill() == nil } // SIGKILL
 	err = t.note(said, func() {
-		timer = time.AfterFunc(life, func() { _ = cmd.Process.Kill() }) // SIGKILL
+		if began = time.Now(); !worst {
+			time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
+			killed = true
+		}
+	}, func() {
+		if worst && !killed && !began.IsZero() && time.Since(began) > life {
+			kill()
+		}
 	})
 	ended := cmd.Wait()
-	if timer == nil || timer.Stop() {
+	if !killed || ended == nil {
 		return fmt.Errorf("the child ended before it was killed: %w", errors.Join(ended, err))
 	}
 	return err
@@ -133,7 +155,7 @@ func finish(ctx context.Context, dir string, careless bool, t *tally, stderr io.
 	if err != nil {
 		return err
 	}
-	err = t.note(said, func() {})
+	err = t.note(said, func() {}, func() {})
 	if ended := cmd.Wait(); ended != nil {
 		return fmt.Errorf("the last child: %w", ended)
 	}

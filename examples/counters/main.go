@@ -97,15 +97,20 @@ func (s settings) show(ctx context.Context, stdout, stderr io.Writer) (err error
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	fmt.Fprintf(stdout, "%d visitors view %d products. In the middle the process that counts is killed:\n\n", visitors, products)
-	fmt.Fprintln(stdout, "          records found    views          killed\nprocess   in the journal   acknowledged   after")
+	fmt.Fprintln(stdout, "          records found    views\nprocess   in the journal   acknowledged   killed")
 	var t tally
 	for round := 1; round <= s.kills; round++ {
 		life := 300*time.Millisecond + rand.N(500*time.Millisecond)
 		before := t.total()
-		if err := runAndKill(ctx, dir, s.careless, life, &t, stderr); err != nil {
+		worst := round%2 == 1
+		if err := runAndKill(ctx, dir, s.careless, life, worst, &t, stderr); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%-9d %-16d %-14d %v\n", round, t.found, t.total()-before, life.Round(time.Millisecond))
+		moment := "at any moment"
+		if worst {
+			moment = "right after a commit"
+		}
+		fmt.Fprintf(stdout, "%-9d %-16d %-14d %s\n", round, t.found, t.total()-before, moment)
 	}
 	if err := finish(ctx, dir, s.careless, &t, stderr); err != nil {
 		return err

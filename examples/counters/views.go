@@ -35,13 +35,14 @@ type Views struct {
 	db       *sql.DB
 	journal  *bolt.Journal
 	ledger   *fence.Ledger
-	careless bool // without the ledger
+	careless bool   // without the ledger
+	written  func() // called after each batch, before anybody hears of it
 }
 
 // OpenViews opens the views that are kept in a folder. What an earlier process has counted, and not written any more, is
 // written now.
-func OpenViews(ctx context.Context, dir string, careless bool) (*Views, error) {
-	v := &Views{ledger: fence.NewLedger(fence.SQLite, "view_batches"), careless: careless}
+func OpenViews(ctx context.Context, dir string, careless bool, written func()) (*Views, error) {
+	v := &Views{ledger: fence.NewLedger(fence.SQLite, "view_batches"), careless: careless, written: written}
 	if err := v.open(ctx, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the views: %w", err), v.release())
 	}
@@ -70,6 +71,7 @@ func (v *Views) find(ctx context.Context, id int64) (views int64, err error) {
 // write adds a batch. The ledger has its name in the same transaction: one that was committed in an earlier life, or
 // whose commit nobody heard of, is not added again.
 func (v *Views) write(ctx context.Context, batch strategies.Batch[int64, int64]) error {
+	defer v.written()
 	name := fence.Batch{Epoch: batch.Epoch, Seq: batch.Seq, Settled: batch.Settled}
 	add := func(tx *sql.Tx) error {
 		for _, d := range batch.Deltas {
