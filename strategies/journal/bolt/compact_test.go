@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"context"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -79,6 +80,26 @@ func TestCompactGivesUp(t *testing.T) {
 	require.NoError(t, j.Close())
 	require.ErrorIs(t, j.Compact(t.Context()), tarn.ErrClosed)
 	require.Equal(t, numbers(1, 51), replay(t, open(t, path, bolt.Options{})))
+}
+
+// The memory that a replay takes does not grow with the number of records.
+func TestReplayMemory(t *testing.T) {
+	path := t.TempDir() + "/journal"
+	j := open(t, path, bolt.Options{})
+	replay(t, j)
+	for at := uint64(1); at <= 40_000; at += 8000 {
+		put(t, j, records(at, at+7999, 300)...)
+	}
+	require.NoError(t, j.Close())
+	j = open(t, path, bolt.Options{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n := 0
+	_, err := j.Replay(t.Context(), func(journal.Record) error { n++; return nil })
+	require.NoError(t, err)
+	runtime.ReadMemStats(&after)
+	require.Equal(t, 40_000, n)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(3<<20), "of 14 MB")
 }
 
 // A Close does not wait for a replay, whose each may take long.

@@ -74,7 +74,7 @@ func main() {
 	case "fail":
 		for _, kind := range []failure{
 			{"sync", syscall.EIO, 30}, {"sync", syscall.ENOSPC, 30}, {"write", syscall.EIO, 30},
-			{"write", syscall.ENOSPC, 30}, {"folder", syscall.EIO, 2},
+			{"write", syscall.ENOSPC, 30}, {"written", syscall.ENOSPC, 30}, {"folder", syscall.EIO, 2},
 		} {
 			failEach(path, kind)
 		}
