@@ -13,6 +13,8 @@
 //
 //	users := strategies.WriteThrough(strategies.ReadThrough(mem, find), save)
 //
+// [Accumulate] is for what is added to a value rather than replaces it, such as increments of a counter.
+//
 // # What they promise
 //
 // A read that starts after a write or an invalidation was acknowledged never returns an older value, for every
