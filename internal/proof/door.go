@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/strategies"
+	"github.com/tarncache/tarn/strategies/journal/bolt"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -61,6 +62,46 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 		return &through{back}, nil
 	}
 	return nil, fmt.Errorf("proof: no such strategy: %q", strategy)
+}
+
+// openWriteBack makes a cache that writes back, with a journal if there is to be one.
+func openWriteBack(
+	s *Setup, inner tarn.Guarded[int64, Item], src *source, writes []strategies.WriteOption,
+) (door, error) {
+	config := strategies.WriteBackConfig[int64, Item]{
+		MaxDelay: 2 * time.Millisecond, MinBackoff: time.Millisecond, SyncEvery: s.SyncEvery,
+	}
+	d := &journaled{}
+	if s.Journal != "" {
+		j, err := bolt.Open(s.Journal, bolt.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("proof: %w", err)
+		}
+		d.journal, config.Journal = j, j
+	}
+	back, err := strategies.WriteBack(inner, src.backWriter(), config, append(writes, strategies.WithSharedStore())...)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	d.through = through{back}
+	return d, nil
+}
+
+// journaled is a door whose journal ends with it.
+type journaled struct {
+	through
+	journal *bolt.Journal // nil: there is none
+}
+
+func (j *journaled) Close(ctx context.Context) error {
+	return errors.Join(j.through.Close(ctx), j.close())
+}
+
+func (j *journaled) close() error {
+	if j.journal == nil {
+		return nil
+	}
+	return j.journal.Close()
 }
 
 // errorsOf returns the error of each key, where err is what a batch returned.

@@ -28,6 +28,8 @@ type Setup struct {
 	Partitions int
 	Heartbeat  time.Duration // and the time limit for it; 0: as redisstore has it
 	Caches     []string      // a strategy for each cache on the store
+	Journal    string        // the file of write-back's; empty: there is none
+	SyncEvery  time.Duration // of the journal
 
 	Fresh         time.Duration // of the values; as long again they are served stale
 	HoldLife      time.Duration // 0: as the strategies have it, and so for those below

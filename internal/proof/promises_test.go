@@ -97,6 +97,26 @@ var scenarios = []scenario{
 		t.base.HoldLife = 300 * time.Millisecond
 		t.writeBack()
 	}},
+	{"write-back with a journal", "its operations have one order, and the source has the last", func(t *trial) {
+		t.base.Store, t.base.Fresh = "memory", 20*time.Millisecond
+		t.base.Journal = filepath.Join(t.TempDir(), "journal")
+		t.sqlite()
+		t.writeBack()
+	}},
+	{"write-back with a buffered journal", "its operations have one order, and the source has the last", func(t *trial) {
+		t.base.Store, t.base.Fresh = "memory", 20*time.Millisecond
+		t.base.Journal, t.base.SyncEvery = filepath.Join(t.TempDir(), "journal"), 5*time.Millisecond
+		t.sqlite()
+		t.writeBack()
+	}},
+	{"write-back with a journal over Redis", "its operations have one order, and the source has the last", func(t *trial) {
+		t.oneRedis()
+		t.base.Redis.Client = "goredis"
+		t.base.Journal = filepath.Join(t.TempDir(), "journal")
+		t.base.Losses = map[string]Loss{"settle": {P: 0.1, What: LoseReply}, "hold": {P: 0.1, What: LoseRequest}}
+		t.base.HoldLife = 300 * time.Millisecond
+		t.writeBack()
+	}},
 	{"one Redis", past, func(t *trial) {
 		t.oneRedis()
 		t.base.Pauses = pauses
