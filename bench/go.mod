@@ -14,6 +14,7 @@ require (
 	github.com/tarncache/tarn v0.1.0
 	github.com/tarncache/tarn/store/redisstore/goredisclient v0.1.0
 	github.com/tarncache/tarn/store/redisstore/rueidisclient v0.1.0
+	github.com/tarncache/tarn/strategies/journal/bolt v0.1.0
 	github.com/viccon/sturdyc v1.1.5
 	gonum.org/v1/plot v0.17.0
 	modernc.org/sqlite v1.59.0
@@ -38,6 +39,7 @@ require (
 	github.com/vmihailenco/msgpack/v5 v5.3.4 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	github.com/zeebo/xxh3 v1.1.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.uber.org/atomic v1.11.0 // indirect
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
@@ -53,3 +55,5 @@ replace github.com/tarncache/tarn => ../
 replace github.com/tarncache/tarn/store/redisstore/goredisclient => ../store/redisstore/goredisclient
 
 replace github.com/tarncache/tarn/store/redisstore/rueidisclient => ../store/redisstore/rueidisclient
+
+replace github.com/tarncache/tarn/strategies/journal/bolt => ../strategies/journal/bolt
