@@ -162,9 +162,12 @@ func fillLimited(path string) {
 func limit(size uint64) {
 	var l syscall.Rlimit
 	check(syscall.Getrlimit(syscall.RLIMIT_FSIZE, &l) == nil, "Getrlimit")
-	l.Cur = size
+	set(&l.Cur, size)
 	check(syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l) == nil, "Setrlimit")
 }
+
+// set sets a number whose type depends on the system.
+func set[T int64 | uint64](to *T, n uint64) { *to = T(n) }
 
 func must[T any](v T, err error) T {
 	check(err == nil, err)

@@ -291,9 +291,9 @@ func found(t *testing.T, path string, image []byte) (got contents, err error) {
 	return got, err
 }
 
-// TestSoakPowerLoss checks one image in sixty, or all of them with TARN_SOAK.
+// TestSoakPowerLoss checks one image in a hundred, or all of them with TARN_SOAK.
 func TestSoakPowerLoss(t *testing.T) {
-	every := 60
+	every := 100
 	if os.Getenv("TARN_SOAK") != "" {
 		every = 1
 	}
