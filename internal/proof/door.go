@@ -53,13 +53,7 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 	case "write-around":
 		return &through{strategies.WriteAround(strategies.ReadThrough(store, load, opts...), src.writer(), writes...)}, nil
 	case "write-back":
-		back, err := strategies.WriteBack(strategies.ReadThrough(store, load, opts...), src.backWriter(),
-			strategies.WriteBackConfig[int64, Item]{MaxDelay: 2 * time.Millisecond, MinBackoff: time.Millisecond},
-			append(writes, strategies.WithSharedStore())...)
-		if err != nil {
-			return nil, err
-		}
-		return &through{back}, nil
+		return openWriteBack(s, strategies.ReadThrough(store, load, opts...), src, writes)
 	}
 	return nil, fmt.Errorf("proof: no such strategy: %q", strategy)
 }

@@ -360,6 +360,11 @@ func (t *trial) writeBack() {
 	work.Readers, work.Writers, work.Clears = 3, 3, 0
 	t.work(work, nil)
 	t.close()
+	if t.base.Journal != "" {
+		if _, err := os.Stat(t.base.Journal); err != nil {
+			t.Errorf("there was no journal: %v", err)
+		}
+	}
 	db := t.source()
 	defer db.Close()
 	for key := range busy.Keys {
