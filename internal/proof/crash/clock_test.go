@@ -22,7 +22,8 @@ var wallClock = map[string]bool{
 var notTimes = map[string]bool{"f.Truncate": true}
 
 // TestNoWallClock shows that a clock that jumps changes nothing: nothing of write-back, of merging writes, or of their
-// journal looks at it. What they keep of a time, they have from time.Now, which reads the clock that only goes forward, too.
+// journal looks at it. What they keep of a time, they have from time.Now, which reads the clock that only goes forward,
+// too.
 func TestNoWallClock(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir("../../../strategies", func(path string, d fs.DirEntry, err error) error {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestCloseUnderLoad closes a cache that is written to, and gives it too little time. What Close says is unwritten has to be
-// what the database does not have, neither more nor less, and the journal has just that for the next process.
+// TestCloseUnderLoad closes a cache that is written to, and gives it too little time. What Close says is unwritten has
+// to be what the database does not have, neither more nor less, and the journal has just that for the next process.
 func TestCloseUnderLoad(t *testing.T) {
 	for _, tt := range []struct {
 		name string

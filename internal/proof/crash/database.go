@@ -68,9 +68,11 @@ const (
 on conflict (key) do update set version = item.version + 1, op = excluded.op, deleted = excluded.deleted,
 	epoch = excluded.epoch, seq = excluded.seq`
 	deleteItem = `insert into item (key, version, op, deleted, epoch, seq) values ($1, 1, 0, 1, $2, $3)
-on conflict (key) do update set version = item.version + 1, op = 0, deleted = 1, epoch = excluded.epoch, seq = excluded.seq`
+on conflict (key) do update set version = item.version + 1, op = 0, deleted = 1,
+	epoch = excluded.epoch, seq = excluded.seq`
 	saveFenced = `insert into item (key, version, op, deleted, epoch, seq) values ($1, 1, $2, 0, $3, $4)
-on conflict (key) do update set version = item.version + 1, op = excluded.op, deleted = 0, epoch = excluded.epoch, seq = excluded.seq`
+on conflict (key) do update set version = item.version + 1, op = excluded.op, deleted = 0,
+	epoch = excluded.epoch, seq = excluded.seq`
 	hasItem     = `select epoch, seq from item where key = $1`
 	fenced      = ` where item.epoch <> excluded.epoch or item.seq < excluded.seq`
 	allVersions = `select key, version, op, deleted, epoch, seq from change order by key, version`

@@ -17,7 +17,7 @@ type Message struct {
 	Begin   int64 // of Read, and of Appended
 	End     int64
 	N       int64
-	Text    string // of Failed, Event and Closed
+	Text    string // of Refused, Failed, Unwritten and Closed
 }
 
 // Kind says what a child tells.
@@ -33,7 +33,6 @@ const (
 	Appended     Kind = 's' // the journal has appended something
 	Unwritten    Kind = 'u' // Close said that Key is unwritten; or that is pending, with the number N
 	Closed       Kind = 'c' // Close has returned, with the error Text
-	Told         Kind = 't' // figures, for people
 	Counted      Kind = 'n' // caller Key has added Op times; N is 1 if it goes on from there
 )
 
