@@ -202,6 +202,19 @@ func (c *committer) remove(seq uint64) {
 	c.arm(removalDelay)
 }
 
+// renew has the journal keep a record again that it was told to forget, in the append that forgets the record of number
+// seq. The append after the one that fails has both.
+func (c *committer) renew(seq uint64, rec journal.Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return
+	}
+	c.next.remove = append(c.next.remove, seq)
+	c.next.renew = append(c.next.renew, rec)
+	c.arm(removalDelay)
+}
+
 // removalDelay is how long a removal waits at most for an append with which it can go.
 const removalDelay = time.Second
 

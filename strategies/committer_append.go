@@ -77,21 +77,23 @@ func (c *committer) take() (*commitGroup, journal.Change) {
 	return g, g.change(c.seq)
 }
 
-// append appends a group. Where there is no room for it, the removals go first, by themselves: they may make room.
+// append appends a group. Where there is no room for it, the removals go first, with what is to be kept instead: they may
+// make room.
 func (c *committer) append(g *commitGroup, change *journal.Change) error {
 	err := c.appendOne(change)
-	if !errors.Is(err, journal.ErrFull) || len(change.Put) == 0 || len(g.remove) == 0 {
+	removals, renewals := len(g.remove), len(g.renew)
+	if !errors.Is(err, journal.ErrFull) || removals == 0 || len(change.Put) == renewals {
 		return err
 	}
-	n := len(g.remove)
-	if c.appendOne(&journal.Change{Seq: change.Seq, Remove: change.Remove[:n]}) != nil {
+	first := journal.Change{Seq: change.Seq, Remove: change.Remove[:removals], Put: change.Put[:renewals]}
+	if c.appendOne(&first) != nil {
 		return err
 	}
 	c.mu.Lock()
-	g.remove = nil
+	g.remove, g.renew = nil, nil
 	c.hasRoom()
 	c.mu.Unlock()
-	change.Remove = change.Remove[n:]
+	change.Remove, change.Put = change.Remove[removals:], change.Put[renewals:]
 	return c.appendOne(change)
 }
 

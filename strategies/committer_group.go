@@ -15,11 +15,11 @@ type commitGroup struct {
 	renewed []*commit // those of commits that renew something
 
 	put      []journal.Record // with every: in the order of their numbers; of no Kind if it is removed already
-	renew    []journal.Record // with every
 	since    time.Time        // with every: when the first of them came; zero: there are none
 	repeated bool             // some of put may be in the journal although their append failed
 
-	remove []uint64 // the line of removals
+	remove []uint64         // the line of removals
+	renew  []journal.Record // goes with remove, or before
 	due    bool
 	want   int           // how many commits are enough
 	enough chan struct{} // closed when they are there; nil: nobody waits
@@ -76,7 +76,7 @@ func (g *commitGroup) forget(seq uint64) bool {
 // change returns what is to be appended; seq is the last number given.
 func (g *commitGroup) change(seq uint64) journal.Change {
 	g.put = slices.DeleteFunc(g.put, removed)
-	change := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: append(slices.Clone(g.put), g.renew...)}
+	change := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: append(slices.Clone(g.renew), g.put...)}
 	for _, x := range g.commits {
 		change.Remove = append(change.Remove, x.remove...)
 		change.Put = append(append(change.Put, x.put...), x.renew...)

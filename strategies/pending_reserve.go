@@ -76,10 +76,15 @@ func (t *pendingTable[K, V]) older(p *pendingKey[K, V], seq uint64) (op tarn.Op[
 	return op, false
 }
 
-// stands reports whether an operation is the newest of a claimed key still.
-func (t *pendingTable[K, V]) stands(p *pendingKey[K, V], seq uint64) bool {
+// reinstate calls stands if the operation of number seq is the newest of a claimed key still, and gone otherwise, under
+// the lock under which leaves is called.
+func (t *pendingTable[K, V]) reinstate(p *pendingKey[K, V], seq uint64, stands, gone func()) {
 	s := t.shard(p.key)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return p.op.Seq == seq
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq != 0 && p.op.Seq == seq {
+		stands()
+	} else {
+		gone()
+	}
 }

@@ -320,8 +320,8 @@ func TestWriteBackCutsASlowBatch(t *testing.T) {
 		}
 		require.NoError(t, r.Flush(r.ctx))
 		require.Equal(t, []tarn.Event{
-			{Kind: tarn.EventFlushed, N: 3, Duration: 1200 * time.Millisecond},
-			{Kind: tarn.EventFlushed, N: 1, Duration: 400 * time.Millisecond},
+			{Kind: tarn.EventFlushed, N: 3, Duration: 1200 * time.Millisecond, Age: 1200 * time.Millisecond},
+			{Kind: tarn.EventFlushed, N: 1, Duration: 400 * time.Millisecond, Age: 1600 * time.Millisecond},
 		}, r.events.of(tarn.EventFlushed))
 		require.Zero(t, r.Stats().Retried)
 	})
@@ -378,7 +378,7 @@ func TestWriteBackFlushedEvent(t *testing.T) {
 		r.set(t, "a", 1)
 		r.set(t, "b", 1)
 		require.NoError(t, r.Flush(r.ctx))
-		require.Equal(t, []tarn.Event{{Kind: tarn.EventFlushed, N: 2, Duration: time.Second}},
+		require.Equal(t, []tarn.Event{{Kind: tarn.EventFlushed, N: 2, Duration: time.Second, Age: time.Second}},
 			r.events.of(tarn.EventFlushed))
 	})
 }

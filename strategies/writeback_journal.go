@@ -228,27 +228,12 @@ func (c *WriteBackCache[K, V]) writeProvisionally(ctx context.Context, rec journ
 	return 0, c.journalError(ctx, err)
 }
 
-// undo has the journal forget an operation of a claimed key that was not written, and learn anew of the one that is pending.
-func (c *WriteBackCache[K, V]) undo(ctx context.Context, p *pendingKey[K, V], seq uint64, older *tarn.Op[K, V]) error {
+// undo has the journal forget an operation of a claimed key that was not written, and keep the older one that is pending
+// instead; it has no number if there is none. It returns when that is durable; if it fails, the journal is told later.
+func (c *WriteBackCache[K, V]) undo(ctx context.Context, p *pendingKey[K, V], seq uint64, older journal.Record) error {
+	c.table.reinstate(p, older.Seq, func() { c.log.renew(seq, older) }, func() { c.log.remove(seq) })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.settleTimeout)
 	defer cancel()
-	x := &commit{remove: []uint64{seq}}
-	if older != nil {
-		rec, err := c.recordContained(*older)
-		if err != nil {
-			return err
-		}
-		rec.Seq = older.Seq
-		x.renew = []journal.Record{rec}
-		x.apply = func(err error) {
-			if err == nil && !c.table.stands(p, older.Seq) {
-				c.log.remove(older.Seq)
-			}
-		}
-	}
-	if err := c.log.do(ctx, x); err != nil {
-		return err
-	}
 	return c.log.sync(ctx)
 }
 

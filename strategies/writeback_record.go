@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/keybytes"
@@ -21,7 +22,7 @@ type recordForm[K comparable, V any] struct {
 func newRecordForm[K comparable, V any](config *WriteBackConfig[K, V]) (f *recordForm[K, V], err error) {
 	defer func() {
 		if text, ok := recover().(string); ok {
-			f, err = nil, errors.New(text)
+			f, err = nil, errors.New(strings.TrimPrefix(text, "strategies: "))
 		}
 	}()
 	f = &recordForm[K, V]{
@@ -36,7 +37,7 @@ func newRecordForm[K comparable, V any](config *WriteBackConfig[K, V]) (f *recor
 		}),
 	}
 	if !f.keys.Parses() {
-		return nil, errors.New("strategies: WriteBackConfig.ParseKey is nil, and there is no other way from bytes to keys")
+		return nil, errors.New("WriteBackConfig.ParseKey is nil, and there is no other way from bytes to keys")
 	}
 	return f, nil
 }

@@ -40,8 +40,11 @@ func (c *WriteBackCache[K, V]) writeClaimedJournaled(
 		return err
 	}
 	op.Epoch = c.table.epoch
-	older := c.replaceOlder(p, op.Seq)
-	if err = c.log.sync(ctx); err == nil {
+	older, err := c.replaceOlder(p, op.Seq)
+	if err == nil {
+		err = c.log.sync(ctx)
+	}
+	if err == nil {
 		a = c.attempt(ctx, []tarn.Op[K, V]{op})
 		err = c.wroteThrough(ctx, op, a)
 	} else {
@@ -58,12 +61,16 @@ func (c *WriteBackCache[K, V]) writeClaimedJournaled(
 }
 
 // replaceOlder has the journal forget the operation that is pending of a claimed key, in favour of the one of number seq,
-// and returns it.
-func (c *WriteBackCache[K, V]) replaceOlder(p *pendingKey[K, V], seq uint64) *tarn.Op[K, V] {
+// and returns its record; of no number if there is none.
+func (c *WriteBackCache[K, V]) replaceOlder(p *pendingKey[K, V], seq uint64) (rec journal.Record, err error) {
 	older, found := c.table.older(p, seq)
 	if !found {
-		return nil
+		return rec, nil
 	}
+	if rec, err = c.recordContained(older); err != nil {
+		return journal.Record{}, err
+	}
+	rec.Seq = older.Seq
 	c.log.remove(older.Seq)
-	return &older
+	return rec, nil
 }
