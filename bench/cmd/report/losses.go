@@ -16,8 +16,8 @@ func losses(r *runs) string {
 	for _, c := range r.cells() {
 		t.lostHits(r, c)
 	}
-	for _, target := range redisTargets() {
-		t.lostInRedis(r, target)
+	for _, target := range slices.Concat(besideBatcher(), redisTargets()) {
+		t.lostTo(r, target)
 	}
 	return t.String()
 }

@@ -3,26 +3,13 @@ package main
 import (
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 )
 
-// redisTarget is a target of what is in front of Redis: a figure of tarn's, by a peer's if there is one.
-type redisTarget struct {
-	title string
-	name  string // the benchmark, without "Benchmark"
-	over  string // the peer's; empty: the figure itself is set against the limit
-	peer  string // what it is called
-	unit  string
-	shown string // the unit in the table
-	limit float64
-	least bool // the peer takes at least limit times as long, where otherwise tarn takes at most that
-}
-
 // redisTargets are all of them; those without a limit are there to be known.
-func redisTargets() []redisTarget {
+func redisTargets() []target {
 	const near = "Near/via=tiered"
-	return []redisTarget{
+	return []target{
 		{title: "Get through go-redis", name: "RedisGet/client=go-redis/via=tarn", over: "RedisGet/client=go-redis/via=raw",
 			peer: "GET and decoding", unit: "ns/op", shown: "ns", limit: 1.15},
 		{title: "Get through rueidis", name: "RedisGet/client=rueidis/via=tarn", over: "RedisGet/client=rueidis/via=raw",
@@ -67,90 +54,6 @@ var redisFigures = []struct{ title, name, unit, shown string }{
 	{"the longest call while Redis was killed and away, through %s", "Outage/client=%s", "longest-ms", "ms"},
 	{"calls in an outage, through %s", "Outage/client=%s", "calls/op", ""},
 	{"of those, writes told that the cache may be stale, through %s", "Outage/client=%s", "maybe-stale/op", ""},
-}
-
-func (t redisTarget) of(name string) what { return what{name, processors, t.unit} }
-
-// factor is a target as a quotient: tarn's figure by the peer's, or the other way round. Without a peer it is the figure
-// itself.
-func (t redisTarget) factor(tarn, peer float64) float64 {
-	switch {
-	case t.over == "":
-		return tarn
-	case t.least:
-		return peer / tarn
-	}
-	return tarn / peer
-}
-
-func (t redisTarget) met(factor float64) bool {
-	if t.least {
-		return factor >= t.limit
-	}
-	return factor <= t.limit+slack
-}
-
-// target says what is wanted.
-func (t redisTarget) target() string {
-	switch {
-	case t.limit == none:
-		return ""
-	case t.over == "":
-		return fmt.Sprintf("at most %.0f", t.limit)
-	case t.least:
-		return fmt.Sprintf("≥ %.0f times as fast", t.limit)
-	}
-	return fmt.Sprintf("≤ %.2f ×", t.limit)
-}
-
-// redisTargetsTable has every target, measured or not, unless nothing was measured of all this.
-func redisTargetsTable(r *runs) string {
-	var t table
-	t.head("what", "target", "tarn", "beside it", "")
-	for _, target := range redisTargets() {
-		tarn, ok := r.worst(target)
-		peer, has := r.median(target.of(target.over))
-		if !ok || target.over != "" && !has {
-			if target.limit != none {
-				t.missing(target.title, target.target())
-			}
-			continue
-		}
-		factor := target.factor(tarn, peer)
-		verdict := ""
-		switch {
-		case target.limit == none:
-		case target.met(factor):
-			verdict = "met"
-		default:
-			verdict = "**missed**"
-		}
-		beside := ""
-		if target.over != "" {
-			beside = fmt.Sprintf("%s %s %s", target.peer, number(peer), target.shown)
-			verdict = strings.TrimSpace(fmt.Sprintf("%.2f %s", factor, verdict))
-		}
-		t.row(target.title, target.target(), strings.TrimSpace(figureOf(tarn, target.unit)+" "+target.shown), beside, verdict)
-	}
-	return t.String()
-}
-
-// worst is the median of a figure that is set against a peer's, and the most of one that is a count.
-func (r *runs) worst(t redisTarget) (float64, bool) {
-	all := r.figures[t.of(t.name)]
-	if t.over != "" || len(all) == 0 {
-		return r.median(t.of(t.name))
-	}
-	return slices.Max(all), true
-}
-
-// lostInRedis adds a row if the peer takes less than tarn.
-func (t *table) lostInRedis(r *runs, target redisTarget) {
-	tarn, ok := r.median(target.of(target.name))
-	peer, has := r.median(target.of(target.over))
-	if ok && has && peer < tarn {
-		t.row(target.title+", "+target.shown, number(tarn), target.peer+" "+number(peer), fmt.Sprintf("× %.2f", tarn/peer))
-	}
 }
 
 // inFrontOfRedis are the clients and peers, and the server, whose version BenchmarkRedisGet tells.

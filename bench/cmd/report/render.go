@@ -55,7 +55,9 @@ func render(r *runs, charts []chart) string {
 		"them, since where keys fall in a cache is up to chance.",
 		pictures(charts, "hits"), hitTable(r), traces(r))
 	section("The strategies", "What they add to the memory store, on a struct of three fields.", strategiesTable(r))
-	section("In front of Redis", redisAbout, redisTargetsTable(r), redisFiguresTable(r))
+	section("Write-back", writeBackAbout, targetsTable(r, writeBackTargets()), waysTable(r, "Write", "write", writeWays),
+		waysTable(r, "Add", "add", addWays), restartTable(r), writeBackFigures(r))
+	section("In front of Redis", redisAbout, targetsTable(r, redisTargets()), redisFiguresTable(r))
 	section("How", "", how(r))
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }

@@ -52,14 +52,7 @@ func steps() []step {
 			step{"tarn.GetMany of 100 / Get, per key (life " + life + ")", "ns/key", many("map"), many("get"), false, none},
 		)
 	}
-	for _, via := range []string{"writethrough", "writeback"} {
-		all = append(all,
-			step{via + " on SQLite, writes/s", "writes/s", "Write/via=" + via, "", false, none},
-			step{via + " on SQLite, statements/write", "stmts/write", "Write/via=" + via, "", false, none},
-		)
-	}
-	return append(all, step{"writeback / writethrough on SQLite", "writes/s",
-		"Write/via=writeback", "Write/via=writethrough", false, none})
+	return all
 }
 
 // step computes a step's figure of what sum makes of each benchmark's; ok is false if one was not run.
