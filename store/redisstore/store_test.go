@@ -70,7 +70,7 @@ func TestConformance(t *testing.T) {
 			storetest.Run(t, func(testing.TB) tarn.Store[string, string] {
 				tt.config.Namespace = unique()
 				return redisstore.New(tt.client, tt.config)
-			}, storetest.RealTime(200*time.Millisecond), storetest.Require(all))
+			}, storetest.RealTime(500*time.Millisecond), storetest.Beside(), storetest.Require(all))
 		})
 	}
 }

@@ -28,8 +28,9 @@ var addRows = []row{
 		},
 	},
 	{
-		name: "Add after expiry",
-		rule: "An entry that has expired is in nobody's way.",
+		name:  "Add after expiry",
+		rule:  "An entry that has expired is in nobody's way.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(x.unit))), x.add("a", plain("2"), false), x.wait(2*x.unit),
 				x.add("a", plain("3"), true), x.has("a", "3"))

@@ -30,8 +30,9 @@ var expiryRows = []row{
 		},
 	},
 	{
-		name: "an expired entry is gone",
-		rule: "An entry whose Expires has passed is never returned.",
+		name:  "an expired entry is gone",
+		rule:  "An entry whose Expires has passed is never returned.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(x.unit))), x.set("b", "2"), x.has("a", "1"), x.wait(2*x.unit),
 				x.misses("a"), x.has("b", "2"), x.set("a", "3"), x.has("a", "3"), x.wait(2*x.unit), x.has("a", "3"))
@@ -73,8 +74,9 @@ var expiryRows = []row{
 		},
 	},
 	{
-		name: "a later Set moves the deadline",
-		rule: "The deadline of an entry that was replaced or deleted means nothing to the one that follows.",
+		name:  "a later Set moves the deadline",
+		rule:  "The deadline of an entry that was replaced or deleted means nothing to the one that follows.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(
 				x.setEntry("longer", until("1", x.in(x.unit))), x.setEntry("longer", until("2", x.in(long))),
@@ -85,8 +87,9 @@ var expiryRows = []row{
 		},
 	},
 	{
-		name: "Stale after Fresh",
-		rule: "Get sets Stale when Fresh has passed, and returns the entry until it expires.",
+		name:  "Stale after Fresh",
+		rule:  "Get sets Stale when Fresh has passed, and returns the entry until it expires.",
+		waits: true,
 		check: func(x *trial) error {
 			e := entry{Value: "v", Fresh: x.in(x.unit), Expires: x.in(4 * x.unit)}
 			endless := entry{Value: "v", Fresh: x.in(x.unit)}

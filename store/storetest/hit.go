@@ -65,8 +65,9 @@ var hitRows = []row{
 		},
 	},
 	{
-		name: "Hit of what has expired",
-		rule: "Hit says nothing of an entry whose Expires has passed, though nobody has removed it yet.",
+		name:  "Hit of what has expired",
+		rule:  "Hit says nothing of an entry whose Expires has passed, though nobody has removed it yet.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(x.unit))), x.hits("a", "1"), x.wait(2*x.unit), x.noHit("a"),
 				x.misses("a"), x.noHit("a"), x.set("a", "2"), x.hits("a", "2"))
@@ -82,8 +83,9 @@ var hitRows = []row{
 		},
 	},
 	{
-		name: "Hit of what is stale",
-		rule: "Hit says nothing of an entry whose Fresh has passed, though Get returns it still.",
+		name:  "Hit of what is stale",
+		rule:  "Hit says nothing of an entry whose Fresh has passed, though Get returns it still.",
+		waits: true,
 		check: func(x *trial) error {
 			e := entry{Value: "v", Fresh: x.in(x.unit), Expires: x.in(long)}
 			passed := entry{Value: "v", Fresh: x.in(-time.Second)}
@@ -103,6 +105,7 @@ var hitRows = []row{
 	{
 		name:  "Hit after Touch",
 		rule:  "Hit goes by the deadline that the last Touch gave.",
+		waits: true,
 		needs: Toucher,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(long))), x.hits("a", "1"), x.touch("a", x.in(x.unit), true),
@@ -123,6 +126,7 @@ var hitRows = []row{
 	{
 		name:  "Hit of a held key",
 		rule:  "Hit says nothing of a held key, then what Settle stored; a hold that ends by itself leaves nothing.",
+		waits: true,
 		needs: Holder,
 		check: func(x *trial) error {
 			if err := all(x.set("a", "1"), x.hits("a", "1"), x.set("b", "1"), x.hits("b", "1")); err != nil {

@@ -48,8 +48,9 @@ var holdRows = []row{
 		},
 	},
 	{
-		name: "a hold ends with its life",
-		rule: "A hold ends after its life: the key is empty, and free.",
+		name:  "a hold ends with its life",
+		rule:  "A hold ends after its life: the key is empty, and free.",
+		waits: true,
 		check: func(x *trial) error {
 			if err := x.set("a", "1"); err != nil {
 				return err
@@ -71,8 +72,9 @@ var holdRows = []row{
 		},
 	},
 	{
-		name: "each hold has its own life",
-		rule: "A hold neither shortens nor prolongs another's life: the key is held until the last has ended.",
+		name:  "each hold has its own life",
+		rule:  "A hold neither shortens nor prolongs another's life: the key is held until the last has ended.",
+		waits: true,
 		check: func(x *trial) error {
 			_, err1 := x.holdFor("a", 3*x.unit)
 			_, err2 := x.holdFor("a", x.unit)
@@ -243,8 +245,9 @@ var settleRows = []row{
 		},
 	},
 	{
-		name: "Settle of a hold that has ended",
-		rule: "If the hold is gone and nobody holds the key, the key is emptied of whatever stands there.",
+		name:  "Settle of a hold that has ended",
+		rule:  "If the hold is gone and nobody holds the key, the key is emptied of whatever stands there.",
+		waits: true,
 		check: func(x *trial) error {
 			if err := x.set("gone", "0"); err != nil {
 				return err
@@ -276,6 +279,7 @@ var settleRows = []row{
 	{
 		name:  "Settle of a hold that has ended voids a lease",
 		rule:  "A settle that finds its hold gone empties the key of whatever stands there, a lease as well.",
+		waits: true,
 		needs: Leaser,
 		check: func(x *trial) error {
 			held, err1 := x.holdFor("a", x.unit)
@@ -288,8 +292,9 @@ var settleRows = []row{
 		},
 	},
 	{
-		name: "Settle of a hold that has ended, while another holds",
-		rule: "A settle that finds its hold gone, and another's there, leaves it there and taints it.",
+		name:  "Settle of a hold that has ended, while another holds",
+		rule:  "A settle that finds its hold gone, and another's there, leaves it there and taints it.",
+		waits: true,
 		check: func(x *trial) error {
 			gone, err1 := x.holdFor("a", x.unit)
 			if err := all(err1, x.wait(2*x.unit)); err != nil {
@@ -396,8 +401,9 @@ var taintRows = []row{
 		},
 	},
 	{
-		name: "taint ends with the holds",
-		rule: "A hold that begins when no other is left is alone, whatever was before.",
+		name:  "taint ends with the holds",
+		rule:  "A hold that begins when no other is left is alone, whatever was before.",
+		waits: true,
 		check: func(x *trial) error {
 			a, err1 := x.hold("k")
 			b, err2 := x.hold("k")
@@ -418,8 +424,9 @@ var taintRows = []row{
 		},
 	},
 	{
-		name: "a hold that ended meanwhile taints",
-		rule: "A hold that was overlapped stays tainted after the other's life has ended.",
+		name:  "a hold that ended meanwhile taints",
+		rule:  "A hold that was overlapped stays tainted after the other's life has ended.",
+		waits: true,
 		check: func(x *trial) error {
 			_, err1 := x.holdFor("a", x.unit)
 			a, err2 := x.hold("a")
@@ -430,8 +437,9 @@ var taintRows = []row{
 		},
 	},
 	{
-		name: "a hold after another's end is alone",
-		rule: "A hold whose life has ended is in nobody's way.",
+		name:  "a hold after another's end is alone",
+		rule:  "A hold whose life has ended is in nobody's way.",
+		waits: true,
 		check: func(x *trial) error {
 			_, err1 := x.holdFor("a", x.unit)
 			if err := all(err1, x.wait(2*x.unit)); err != nil {

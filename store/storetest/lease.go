@@ -155,8 +155,9 @@ var leaseRows = []row{
 		},
 	},
 	{
-		name: "a lease runs out",
-		rule: "A lease ends after its Life: what fills then is not stored, and the key is free.",
+		name:  "a lease runs out",
+		rule:  "A lease ends after its Life: what fills then is not stored, and the key is free.",
+		waits: true,
 		check: func(x *trial) error {
 			token, err := x.grantedOn("a", tarn.LeaseTerms{Life: x.unit})
 			return all(err, x.wait(2*x.unit), x.stands("a", token, false), x.fill("a", token, "1", false), x.misses("a"),
@@ -176,8 +177,9 @@ var leaseRows = []row{
 		},
 	},
 	{
-		name: "no old Fill under a new lease",
-		rule: "A lease that has run out fills nothing, also when somebody else has leased the key since.",
+		name:  "no old Fill under a new lease",
+		rule:  "A lease that has run out fills nothing, also when somebody else has leased the key since.",
+		waits: true,
 		check: func(x *trial) error {
 			old, err1 := x.grantedOn("a", tarn.LeaseTerms{Life: x.unit})
 			if err := all(err1, x.wait(2*x.unit)); err != nil {

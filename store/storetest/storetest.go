@@ -15,6 +15,7 @@ package storetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,29 +32,42 @@ import (
 // checked to the nanosecond. newStore is called inside that bubble: the goroutines it starts belong to the store
 // and end with its Close, and it makes no use of the network. A store that does takes [RealTime].
 //
-// Run may be called from several tests at once; each call runs its rows one after the other.
+// Run may be called from several tests at once; each call runs its rows one after the other, unless [Beside] is given.
 func Run(t *testing.T, newStore func(t testing.TB) tarn.Store[string, string], opts ...Option) {
 	t.Helper()
 	if newStore == nil {
 		panic("storetest: Run: newStore is nil")
 	}
-	c := config{newStore: newStore}
+	c := config{newStore: newStore, repeat: 8}
+	if testing.Short() {
+		c.repeat = 3
+	}
 	for _, o := range opts {
 		o(&c)
 	}
+	c.beside = c.beside && c.unit != 0
 	var offered Capability
 	if err := c.try(t, row{check: func(x *trial) error { offered = x.offered; return nil }}); err != nil {
 		t.Fatalf("storetest: %v", err)
 	}
+	if c.beside {
+		c.runBeside(t, suite(), offered)
+		return
+	}
 	for _, g := range suite() {
 		t.Run(g.name, func(t *testing.T) {
-			if missing := g.needs &^ offered; missing != 0 {
-				c.leftOut(t, missing, fmt.Sprintf("its %d rows are", len(g.rows)))
-			}
+			c.applies(t, g, offered)
 			for _, r := range g.rows {
 				t.Run(r.name, func(t *testing.T) { c.run(t, r, offered) })
 			}
 		})
+	}
+}
+
+// applies ends a group's subtest if the store lacks what the group is about.
+func (c *config) applies(t *testing.T, g group, offered Capability) {
+	if missing := g.needs &^ offered; missing != 0 {
+		c.leftOut(t, missing, fmt.Sprintf("its %d rows are", len(g.rows)))
 	}
 }
 
@@ -89,8 +103,12 @@ type config struct {
 	newStore func(t testing.TB) tarn.Store[string, string]
 	required Capability
 	unit     time.Duration // zero: time is synctest's
+	beside   bool          // rows that wait do so at the same time
+	repeat   int           // of random rows; zero: as the row says
 	seed     uint64
 	replay   bool
+
+	making sync.Mutex // held while newStore is called
 }
 
 // Require makes the suite fail where the store lacks one of the capabilities. Left out, a capability that the
@@ -115,6 +133,15 @@ func RealTime(unit time.Duration) Option {
 	return func(c *config) { c.unit = unit }
 }
 
+// Repeat runs the rows of random operations so many times, each time with another seed. Left out, they run 8 times, or
+// 3 times with -short. It panics if times is not positive.
+func Repeat(times int) Option {
+	if times <= 0 {
+		panic(fmt.Sprintf("storetest: Repeat: not positive: %d", times))
+	}
+	return func(c *config) { c.repeat = times }
+}
+
 // Replay runs the rows of random operations with this seed alone, which a failure printed. Left out, seeds are
 // new in every run.
 func Replay(seed uint64) Option {
@@ -123,13 +150,7 @@ func Replay(seed uint64) Option {
 
 // try runs one row and returns what was wrong with the store.
 func (c *config) try(t *testing.T, r row) (err error) {
-	times := max(r.repeat, 1)
-	if r.repeat > 0 && c.replay {
-		times = 1
-	} else if testing.Short() {
-		times = min(times, 5)
-	}
-	for range times {
+	for range c.times(r) {
 		seed := c.seed
 		if !c.replay {
 			seed = rand.Uint64()
@@ -146,6 +167,17 @@ func (c *config) try(t *testing.T, r row) (err error) {
 	return nil
 }
 
+// times is how often a row runs.
+func (c *config) times(r row) int {
+	switch {
+	case r.repeat == 0 || c.replay:
+		return 1
+	case c.repeat != 0:
+		return c.repeat
+	}
+	return r.repeat
+}
+
 type group struct {
 	name  string
 	needs Capability
@@ -158,7 +190,8 @@ type row struct {
 	rule   string               // what it guards, printed when it fails
 	needs  Capability           // beyond those of its group
 	exact  bool                 // it needs time to stand still
-	repeat int                  // it is random, and runs so often, each time with a seed of its own
+	waits  bool                 // it waits for lives to end: by the real clock for longer than it works
+	repeat int                  // it is random, and runs so often unless told otherwise, each time with a seed of its own
 	check  func(x *trial) error // runs on a new store
 }
 

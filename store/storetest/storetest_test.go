@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,62 @@ func TestReferencePassesInRealTime(t *testing.T) {
 	t.Parallel()
 	Run(t, func(testing.TB) tarn.Store[string, string] { return newReference() }, Require(All),
 		RealTime(50*time.Millisecond))
+}
+
+// closingReference tells when it is closed.
+type closingReference struct {
+	*reference
+	close func()
+}
+
+func (c closingReference) Close() error {
+	c.close()
+	return c.reference.Close()
+}
+
+// TestBeside watches from newStore which rows run beside which.
+func TestBeside(t *testing.T) {
+	t.Parallel()
+	waits := make(map[string]bool) // by what a row's test is called
+	for _, g := range suite() {
+		for _, r := range g.rows {
+			waits[t.Name()+"/suite/"+g.name+"/"+strings.ReplaceAll(r.name, " ", "_")] = r.waits
+		}
+	}
+	var mu sync.Mutex // protects open, most
+	open, most := make(map[string]bool), 0
+	var making atomic.Int32
+	t.Run("suite", func(t *testing.T) {
+		Run(t, func(t testing.TB) tarn.Store[string, string] {
+			if making.Add(1) > 1 {
+				t.Error("newStore is called while it runs")
+			}
+			time.Sleep(time.Millisecond) // others would come meanwhile
+			defer making.Add(-1)
+			mu.Lock()
+			defer mu.Unlock()
+			for other := range open {
+				if !waits[t.Name()] || !waits[other] {
+					t.Errorf("runs beside %s", other)
+				}
+			}
+			open[t.Name()] = true
+			most = max(most, len(open))
+			return closingReference{newReference(), func() {
+				mu.Lock()
+				defer mu.Unlock()
+				delete(open, t.Name())
+			}}
+		}, Require(All), RealTime(100*time.Millisecond), Beside())
+	})
+	if n := 0; most < 10 {
+		for _, w := range waits {
+			if w {
+				n++
+			}
+		}
+		t.Errorf("at most %d rows wait at once, of %d", most, n)
+	}
 }
 
 // TestBrokenStoresAreCaught runs each broken store through the rows that guard against its fault: each must fail.
@@ -76,6 +134,14 @@ func rowsByName() map[string]row {
 // bare is a store that offers nothing but Get, Set and Delete, and has no Close.
 type bare struct{ tarn.Store[string, string] }
 
+// lasting is bare, and keeps entries for ever.
+type lasting struct{ tarn.Store[string, string] }
+
+func (l lasting) Set(ctx context.Context, key string, e tarn.Entry[string]) error {
+	e.Expires = 0
+	return l.Store.Set(ctx, key, e)
+}
+
 // TestWhatIsLackingIsReported runs the suite in a process of its own, whose output it reads.
 func TestWhatIsLackingIsReported(t *testing.T) {
 	if mode := os.Getenv("STORETEST_BARE"); mode != "" {
@@ -83,7 +149,15 @@ func TestWhatIsLackingIsReported(t *testing.T) {
 		if mode == "require" {
 			opts = append(opts, Require(Leaser, Clocker))
 		}
-		Run(t, func(testing.TB) tarn.Store[string, string] { return bare{newReference()} }, opts...)
+		if mode == "beside" {
+			opts = append(opts, RealTime(20*time.Millisecond), Beside())
+		}
+		Run(t, func(testing.TB) tarn.Store[string, string] {
+			if mode == "beside" {
+				return lasting{newReference()}
+			}
+			return bare{newReference()}
+		}, opts...)
 		return
 	}
 	run := func(mode string) (output string, err error) {
@@ -110,6 +184,12 @@ func TestWhatIsLackingIsReported(t *testing.T) {
 	}
 	contains(out, "--- FAIL: TestWhatIsLackingIsReported/Leaser", "--- FAIL: TestWhatIsLackingIsReported/Clocker",
 		"required, but the store does not offer it: tarn.Leaser", "--- SKIP: TestWhatIsLackingIsReported/Holder")
+	if out, err = run("beside"); err == nil {
+		t.Error("a store that never forgets passes the suite, with rows beside each other")
+	}
+	contains(out, "--- SKIP: TestWhatIsLackingIsReported/Leaser", "--- PASS: TestWhatIsLackingIsReported/Store/a_new_store_is_empty",
+		"--- FAIL: TestWhatIsLackingIsReported/Store/an_expired_entry_is_gone",
+		"The rule: An entry whose Expires has passed is never returned.")
 }
 
 // TestFailuresCanBeReplayed asserts that a failure of the random operations prints a seed that fails again.
@@ -145,6 +225,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	for name, f := range map[string]func(){
 		"newStore": func() { Run(t, nil) },
 		"RealTime": func() { RealTime(0) },
+		"Repeat":   func() { Repeat(0) },
 	} {
 		func() {
 			defer func() {

@@ -31,16 +31,18 @@ var touchRows = []row{
 		},
 	},
 	{
-		name: "Touch prolongs a life",
-		rule: "A touched entry lives until its new Expires, and no longer.",
+		name:  "Touch prolongs a life",
+		rule:  "A touched entry lives until its new Expires, and no longer.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(2*x.unit))), x.wait(x.unit), x.touch("a", x.in(3*x.unit), true),
 				x.wait(2*x.unit), x.has("a", "1"), x.wait(2*x.unit), x.misses("a"))
 		},
 	},
 	{
-		name: "Touch shortens a life",
-		rule: "A touched entry is gone at its new Expires, though its old one, or none, would have kept it.",
+		name:  "Touch shortens a life",
+		rule:  "A touched entry is gone at its new Expires, though its old one, or none, would have kept it.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.set("a", "1"), x.setEntry("b", until("1", x.in(long))), x.touch("a", x.in(x.unit), true),
 				x.touch("b", x.in(x.unit), true), x.wait(2*x.unit), x.misses("a", "b"))
@@ -55,8 +57,9 @@ var touchRows = []row{
 		},
 	},
 	{
-		name: "Touch does not resurrect",
-		rule: "An entry that has expired cannot be touched back to life.",
+		name:  "Touch does not resurrect",
+		rule:  "An entry that has expired cannot be touched back to life.",
+		waits: true,
 		check: func(x *trial) error {
 			return all(x.setEntry("a", until("1", x.in(x.unit))), x.wait(2*x.unit), x.touch("a", x.in(long), false),
 				x.misses("a"), x.touch("a", 0, false), x.misses("a"))

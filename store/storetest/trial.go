@@ -30,6 +30,7 @@ type trial struct {
 	ctx    context.Context
 	clock  ttl.Clock
 	unit   time.Duration // lives that a row waits for
+	waits  bool          // the row may wait by the real clock
 	fake   bool          // time stands still until everybody waits
 	seed   uint64
 	replay bool
@@ -43,11 +44,11 @@ func (n notApplicable) Error() string { return string(n) }
 
 // attempt runs a row once, on a new store.
 func (c *config) attempt(t *testing.T, r row, seed uint64) (err error) {
-	store := c.newStore(t)
+	store := c.makeStore(t)
 	if store == nil {
 		return errors.New("newStore returned nil")
 	}
-	x := &trial{abilities: probe(store), unit: c.unit, seed: seed, replay: c.replay}
+	x := &trial{abilities: probe(store), unit: c.unit, waits: r.waits, seed: seed, replay: c.replay}
 	patience := time.Minute
 	if c.unit == 0 {
 		x.fake, x.unit, patience = true, time.Minute, 10_000*time.Hour
@@ -67,6 +68,13 @@ func (c *config) attempt(t *testing.T, r row, seed uint64) (err error) {
 		}
 	}()
 	return r.check(x)
+}
+
+// makeStore calls newStore, one caller at a time.
+func (c *config) makeStore(t *testing.T) tarn.Store[string, string] {
+	c.making.Lock()
+	defer c.making.Unlock()
+	return c.newStore(t)
 }
 
 // shut closes the store, if it can be closed and is not.
@@ -134,8 +142,11 @@ func is[T comparable](what string, got, want T) error {
 // in returns the instant that is d away by the store's clock.
 func (x *trial) in(d time.Duration) ttl.Time { return x.clock.Now().Add(d) }
 
-// wait lets time pass.
+// wait lets time pass, in a row that says that it waits.
 func (x *trial) wait(d time.Duration) error {
+	if !x.waits && !x.fake {
+		return wrong("this row waits, and storetest does not know")
+	}
 	time.Sleep(d)
 	return nil
 }

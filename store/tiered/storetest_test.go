@@ -97,5 +97,6 @@ func TestStoreOverRedis(t *testing.T) {
 			}
 		}
 		return closing{s, []*memory.Store[string, string]{near}, 0}
-	}, storetest.RealTime(300*time.Millisecond), storetest.Require(storetest.All&^storetest.Scanner))
+	}, storetest.RealTime(500*time.Millisecond), storetest.Beside(),
+		storetest.Require(storetest.All&^storetest.Scanner))
 }

@@ -18,7 +18,7 @@ import (
 
 // unit is how short the lives are that storetest measures on real servers, several at once. Half of it is what an
 // answer may be late.
-const unit = 300 * time.Millisecond
+const unit = 500 * time.Millisecond
 
 // namespaces makes each store's namespace another.
 var namespaces atomic.Int64
@@ -37,7 +37,7 @@ func conformance(t *testing.T, c Client, prefix string) {
 			Namespace:  fmt.Sprintf("%s-%d", prefix, namespaces.Add(1)),
 			Partitions: 16, // each row has a namespace of its own, whose partitions begin by a command each
 		})
-	}, storetest.RealTime(unit), storetest.Require(storetest.All&^storetest.Closer&^storetest.Hitter))
+	}, storetest.RealTime(unit), storetest.Beside(), storetest.Require(storetest.All&^storetest.Closer&^storetest.Hitter))
 }
 
 func newStore(c Client, namespace string) *redisstore.Store[string, string] {
