@@ -58,7 +58,7 @@ func (c *WriteBackCache[K, V]) retryLetter(ctx context.Context, letter *DeadLett
 	if err != nil {
 		return err
 	}
-	size := c.size(op)
+	size := c.cappedSize(op)
 	return c.persistently(ctx, func() error {
 		how := c.table.reserve(op.Key, size, false)
 		if how == full {

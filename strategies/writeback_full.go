@@ -61,6 +61,16 @@ func (c *WriteBackCache[K, V]) size(op tarn.Op[K, V]) int64 {
 	return max(c.config.Size(op.Key, op.Value), 0)
 }
 
+// cappedSize returns the bytes of an operation that was accepted by an earlier process, whose bounds may have been wider:
+// no more than may be pending, since it would wait for more for ever, and keep all others waiting behind it.
+func (c *WriteBackCache[K, V]) cappedSize(op tarn.Op[K, V]) int64 {
+	size := c.size(op)
+	if limit := c.config.MaxPendingBytes; limit > 0 {
+		return min(size, limit)
+	}
+	return size
+}
+
 // writeFull writes an operation for which there was no room.
 func (c *WriteBackCache[K, V]) writeFull(ctx context.Context, op tarn.Op[K, V], size int64) error {
 	switch c.config.WhenFull {

@@ -348,6 +348,31 @@ func TestWriteBackRetriesNoObsoleteLetter(t *testing.T) {
 	})
 }
 
+// What the bounds of an earlier process let in is taken in again under narrower ones, and keeps nobody waiting.
+func TestWriteBackRetriesALetterAboveTheBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := memjournal.New()
+		r := newRig(t, wbConfig{Journal: j}, (*ledger).batched)
+		r.source.intercept(func(context.Context, []wbOp) error { return tarn.Permanent(errSource) })
+		r.set(t, "a", 20)
+		pass(time.Second)
+		require.Equal(t, 1, r.Stats().DeadLetters)
+
+		size := func(_ string, v int) int64 { return int64(v) }
+		next := r.crash(t, j, wbConfig{MaxPendingBytes: 10, Size: size})
+		ctx, cancel := context.WithTimeout(r.ctx, time.Minute)
+		defer cancel()
+		n, err := next.RetryDeadLetters(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.EqualValues(t, 10, next.Stats().PendingBytes)
+		require.NoError(t, next.Set(ctx, "b", 1))
+		require.NoError(t, next.Flush(ctx))
+		require.Equal(t, map[string]int{"a": 20, "b": 1}, next.source.rows())
+		require.Zero(t, next.Stats().PendingBytes)
+	})
+}
+
 // With SyncEvery a write returns at once, what the source has by then is never in the journal, and nothing is written to the
 // source before the journal has it.
 func TestWriteBackBuffers(t *testing.T) {

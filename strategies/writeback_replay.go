@@ -57,10 +57,7 @@ func (c *WriteBackCache[K, V]) replayRecord(rec journal.Record) (err error) {
 
 // replayOp accepts an operation that the journal has.
 func (c *WriteBackCache[K, V]) replayOp(op tarn.Op[K, V]) error {
-	size := c.size(op)
-	if limit := c.config.MaxPendingBytes; limit > 0 {
-		size = min(size, limit)
-	}
+	size := c.cappedSize(op)
 	how := c.table.reserve(op.Key, size, false)
 	if how == full {
 		if err := c.waitAtStart(size); err != nil {
