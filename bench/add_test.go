@@ -14,7 +14,7 @@ import (
 
 const increment = `insert into counters (id, n) values (?, ?) on conflict (id) do update set n = n + excluded.n`
 
-// counters is a table of sums in SQLite, and of the batches that made them, which counts the statements that change a sum.
+// counters is a table of sums in SQLite, and of the batches that made them. It counts the statements that change a sum.
 type counters struct {
 	db         *sql.DB
 	ledger     *fence.Ledger
@@ -95,8 +95,8 @@ func accumulateIn(b *testing.B, source *counters, config strategies.AccumulateCo
 	return a
 }
 
-// BenchmarkAdd is increments of counters in SQLite, with a ledger that has each count exactly once. What is still pending
-// at the end is written within the measured time. Afterwards the sum must be that of all increments.
+// BenchmarkAdd is increments of counters in SQLite, with a ledger that has each count exactly once. What is still
+// pending at the end is written within the measured time. Afterwards the sum must be that of all increments.
 func BenchmarkAdd(b *testing.B) {
 	for _, via := range addVia {
 		b.Run("via="+via.name, func(b *testing.B) {

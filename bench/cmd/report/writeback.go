@@ -17,6 +17,7 @@ var writeWays = []way{
 	{"writeback-buffered", "**write-back, bolt, Buffered**"},
 	{"writeback-sync", "**write-back, bolt, Sync**"},
 	{"writeback-sync-patient", "**write-back, bolt, Sync, MaxDelay 5 s**"},
+	{"writeback-sync-modelled", "**write-back, bolt, Sync, a sync of 0.2 ms modelled**"},
 }
 
 // addWays are those of BenchmarkAdd.
@@ -41,11 +42,15 @@ func writeBackTargets() []target {
 	times("Sync", "writeback-sync", "writethrough-full", full, 10)
 	times("Sync, MaxDelay 5 s", "writeback-sync-patient", "writethrough-full", full, 10)
 	times("Buffered", "writeback-buffered", "writethrough-full", full, none)
-	for _, via := range []struct{ title, via string }{
-		{"Sync", "writeback-sync"}, {"Sync, MaxDelay 5 s", "writeback-sync-patient"},
+	for _, on := range []struct {
+		title, via string
+		limit      float64
+	}{
+		{"Sync, 99 of 100 Sets, a sync of 0.2 ms modelled", "writeback-sync-modelled", 5},
+		{"Sync, 99 of 100 Sets, on this disk", "writeback-sync", none},
+		{"Sync, MaxDelay 5 s, 99 of 100 Sets, on this disk", "writeback-sync-patient", none},
 	} {
-		all = append(all, target{title: via.title + ", 99 of 100 Sets, where a sync takes 0.2 ms", name: write(via.via),
-			unit: "p99-ms", shown: "ms", limit: 5})
+		all = append(all, target{title: on.title, name: write(on.via), unit: "p99-ms", shown: "ms", limit: on.limit})
 	}
 	for _, via := range []struct{ title, via string }{
 		{"no journal", "writeback"}, {"Buffered", "writeback-buffered"},
@@ -70,9 +75,10 @@ func writeBackTargets() []target {
 func besideBatcher() []target {
 	var all []target
 	for _, w := range writeWays {
-		if strings.HasPrefix(w.via, "writeback") {
+		if strings.HasPrefix(w.via, "writeback") && !strings.HasSuffix(w.via, "modelled") {
 			all = append(all, target{title: strings.Trim(w.title, "*") + ", acknowledged", name: "Write/via=" + w.via,
-				over: "Write/via=batcher", peer: "a channel and a goroutine", unit: "writes/s", shown: "/s", limit: none, least: true})
+				over: "Write/via=batcher", peer: "a channel and a goroutine",
+				unit: "writes/s", shown: "/s", limit: none, least: true})
 		}
 	}
 	return all
@@ -144,14 +150,17 @@ func writeBackFigures(r *runs) string {
 	return t.String()
 }
 
-const writeBackAbout = "256 callers write 1,000 hot keys of a table in SQLite (WAL), or add to them. What is pending when " +
-	"they end is written within the measured time, and then the table is compared with the cache. Without a journal the " +
-	"source is synchronous=NORMAL; with one FULL, since what the journal forgets the source must not lose. Buffered syncs " +
-	"the journal every 100 ms; Sync acknowledges what is on the disk. MaxBatch and MaxDelay are the defaults but for " +
-	"the rows with MaxDelay 5 s, whose MaxBatch is 2,000: by default a batch leaves as soon as 500 keys are pending. With " +
-	"a journal, a longer delay risks nothing and saves statements, and syncs. What is added is counted by a ledger in the " +
-	"transaction that adds it. Beside them stands write-back as it is written in an afternoon: a map for reads, a channel, a goroutine " +
-	"that merges, and one that writes, with the same batches; it loses whatever the process had, and batches that fail. " +
-	"The disk's figures are of the same process. An append of bolt is two syncs. A start is of as many " +
-	"keys as records, to a source that takes everything at once; the most memory is what the heap grew by at most, garbage " +
-	"included, and pages of the mapped file are not."
+const writeBackAbout = "256 callers write 1,000 hot keys of a table in SQLite (WAL), or add to them. What is pending when they end " +
+	"is written within the measured time, and then the table is compared with the cache. Without a journal the " +
+	"source is synchronous=NORMAL; with one FULL, since what the journal forgets the source must not lose. " +
+	"Buffered syncs the journal every 100 ms; Sync acknowledges what is on the disk. MaxBatch and MaxDelay are " +
+	"the defaults but for the rows with MaxDelay 5 s, whose MaxBatch is 2,000: by default a batch leaves as soon " +
+	"as 500 keys are pending. With a journal, a longer delay risks nothing and saves statements, and syncs. What " +
+	"is added is counted by a ledger in the transaction that adds it. Beside them stands write-back as it is " +
+	"written in an afternoon: a map for reads, a channel, a goroutine that merges, and one that writes, with the " +
+	"same batches; it loses whatever the process had, and batches that fail. The disk's figures are of the same " +
+	"process. An append of bolt is two syncs; where other programs sync too, as they did here, one takes many " +
+	"times what it takes alone, so the target of a sync of 0.2 ms is measured in a file system in memory, where " +
+	"each append waits for twice 0.2 ms besides, with the benchmark before all other programs. A start is of as " +
+	"many keys as records, to a source that takes everything at once; the most memory is what the heap grew by at" +
+	" most, garbage included, and pages of the mapped file are not."
