@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,27 +85,52 @@ var scenes = []scene{
 	},
 }
 
+// oneByOne leaves a test that runs every order of steps to a run without the race detector, which would take several
+// times as long to find nothing: the steps come one after the other, each ordered before the next.
+func oneByOne(t *testing.T) {
+	if raceEnabled {
+		t.Skip("every order is run without the race detector, and with it only some: see TestSomeInterleavings")
+	}
+}
+
+// some is how many random orders of a scene are run with the race detector too: what goes on within a step is not
+// ordered.
+const some = 50
+
 func TestInterleavings(t *testing.T) {
+	oneByOne(t)
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			var report interleave.Report
-			synctest.Test(t, func(*testing.T) {
-				options := interleave.Options{Wait: synctest.Wait, MaxRuns: 100_000, Sample: s.sample, Seed: 1}
-				report = interleave.Explore(options, func(r *interleave.Run) { newWorld(r, s) })
-			})
-			t.Logf("%d orders, and %d cut short for being equivalent to another", report.Runs, report.Redundant)
-			if f := report.Failure; f != nil {
-				steps := ""
-				for _, step := range f.Steps {
-					steps += "\n    " + step
-				}
-				t.Errorf("%s: %v%s", s.rule, f.Err, steps)
-			} else if !report.Exhausted && s.sample == 0 {
+			report := s.explore(t)
+			if report.Failure == nil && !report.Exhausted && s.sample == 0 {
 				t.Error("not every order was run")
 			}
 		})
 	}
+}
+
+func TestSomeInterleavings(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenes {
+		t.Run(s.name, func(t *testing.T) {
+			s.sample = some
+			s.explore(t)
+		})
+	}
+}
+
+// explore runs the orders of a scene, and fails the test with the first that goes wrong.
+func (s scene) explore(t *testing.T) (report interleave.Report) {
+	synctest.Test(t, func(*testing.T) {
+		options := interleave.Options{Wait: synctest.Wait, MaxRuns: 100_000, Sample: s.sample, Seed: 1}
+		report = interleave.Explore(options, func(r *interleave.Run) { newWorld(r, s) })
+	})
+	t.Logf("%d orders, and %d cut short for being equivalent to another", report.Runs, report.Redundant)
+	if f := report.Failure; f != nil {
+		t.Errorf("%s: %v\n    %s", s.rule, f.Err, strings.Join(f.Steps, "\n    "))
+	}
+	return report
 }
 
 // What actors share.
