@@ -77,6 +77,14 @@ type WriteBackCache[K comparable, V any] struct {
 // A WriteBackCache has one goroutine that waits for batches to be due, and two for each batch in flight. Close ends
 // them; without it they stay, and what is pending is lost with the process.
 //
+// With a Journal, what is pending outlives the process. A write is accepted once the journal has it durably, or with
+// SyncEvery as soon as it is on its way there. While the journal fails, writes are refused, and what is pending is written
+// all the same. The journal forgets what the source has within about a second; after a crash before that, it is written
+// again. WriteBack takes in what the journal has before it returns, in order, and reads see it then; where there is more
+// than may be pending, it waits for the source, each time for StartTimeout at most. Stats and EventReplayed say how much it
+// was. A record that cannot be read, and that the journal does not put aside, is an error that tells its place. The
+// goroutine that appends to the journal ends when there is nothing to append.
+//
 // WriteBack returns an error that names what is missing or makes no sense.
 func WriteBack[K comparable, V any](
 	inner tarn.Guarded[K, V], writer tarn.Writer[K, V], config WriteBackConfig[K, V], opts ...WriteOption,
@@ -208,7 +216,9 @@ func (c *WriteBackCache[K, V]) GetMany(ctx context.Context, keys []K, into []tar
 
 // Set accepts a value, which reads see from then on, and which reaches the source later. If there is no room, it
 // does as WhenFull says. If it returns an error, nothing was accepted, except that a write-through of
-// WriteThroughWhenFull that failed may have reached the source. It keeps the value, not a copy.
+// WriteThroughWhenFull that failed may have reached the source, that a write whose ctx ended while a Journal was told of it
+// may be accepted yet, and that one which a Journal was poisoned by may be replayed by the next process. It keeps the
+// value, not a copy.
 func (c *WriteBackCache[K, V]) Set(ctx context.Context, key K, value V) error {
 	return c.write(ctx, tarn.Op[K, V]{Key: key, Value: value})
 }

@@ -72,6 +72,7 @@ type WriteBackConfig[K comparable, V any] struct {
 	// SyncEvery says when a write is acknowledged. Zero: once the journal has it durably; writes that come together share
 	// that. Otherwise at once, and the journal is brought up to date every SyncEvery: then a crash loses the writes of at
 	// most that time, and of the time that one append to the journal takes; Stats.Unsynced says how many would be lost now.
+	// While appends fail, they are tried again, and once a write has waited four times as long, new ones are refused.
 	SyncEvery time.Duration
 
 	// Codec turns values into what the journal keeps, and back. Nil: that of [codec.For].
