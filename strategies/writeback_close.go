@@ -96,6 +96,10 @@ func (c *WriteBackCache[K, V]) unwritten(ended error) error {
 // of its time, at most a second. A Writer that does not heed that, or a ctx that is cancelled, is not waited for; what
 // is in flight then counts as unwritten, and is removed from Pending should it succeed later.
 //
+// At last a Journal is told what it does not know yet, which may take the time of [WithSettleTimeout] longer than ctx lasts.
+// It keeps what is unwritten for the next process, and stays open. If it cannot be told, Close returns why: then it may
+// lack some of what SyncEvery let be acknowledged, and have what is at the source already.
+//
 // Another Close waits for the first one and returns the same, unless its own ctx ends before.
 func (c *WriteBackCache[K, V]) Close(ctx context.Context) error {
 	if !c.closeCalled.CompareAndSwap(false, true) {
