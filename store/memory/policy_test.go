@@ -72,8 +72,17 @@ func withScans(keys []uint64, chunk, scan int) []uint64 {
 	return all
 }
 
+// byOne leaves a test of what one goroutine does to a run without the race detector, which would take many times as long
+// to find nothing.
+func byOne(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine races with nobody")
+	}
+}
+
 // TestLoopLargerThanTheStore: the best there is hits capacity/loop; a list in order of use hits never.
 func TestLoopLargerThanTheStore(t *testing.T) {
+	byOne(t)
 	for _, n := range []int{100, 1000} {
 		for _, times := range []float64{1.1, 1.5, 2} {
 			length := int(float64(n) * times)
@@ -89,6 +98,7 @@ func TestLoopLargerThanTheStore(t *testing.T) {
 }
 
 func TestZipfAndScans(t *testing.T) {
+	byOne(t)
 	const n = 1000
 	keys := zipf(120_000)
 	plain, plainLRU := ratio(n, keys), lru(n, keys)
@@ -107,6 +117,7 @@ func TestZipfAndScans(t *testing.T) {
 
 // TestThePolicyAdapts: what was hot is forgotten when other keys are hot.
 func TestThePolicyAdapts(t *testing.T) {
+	byOne(t)
 	const n = 1000
 	first := zipf(80_000)
 	second := make([]uint64, len(first))
@@ -132,6 +143,7 @@ func TestThePolicyAdapts(t *testing.T) {
 // TestTheStoreFollowsTheWorkload: what is best for a loop larger than the store finds a fifth of keys that come again soon
 // or never, of which another setting finds half.
 func TestTheStoreFollowsTheWorkload(t *testing.T) {
+	byOne(t)
 	for name, n := range map[string]int{"in one part": 500, "in many parts": 4096} {
 		t.Run(name, func(t *testing.T) {
 			s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n})
@@ -174,6 +186,7 @@ func soonOrNever(n, length int) []uint64 {
 
 // TestWeightsAreDuelledFor: under a bound by weight a scan does not wash out what is used either.
 func TestWeightsAreDuelledFor(t *testing.T) {
+	byOne(t)
 	s := memory.New(memory.Options[int, int64]{
 		MaxWeight: 10_000, Weigh: func(_ int, w int64) int64 { return w },
 	})

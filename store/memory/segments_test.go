@@ -61,6 +61,7 @@ func wantAgreement(t *testing.T, s *memory.Store[int, int], when string, n int) 
 
 // TestLargeStoreUsesAllOfItsBound, and not more.
 func TestLargeStoreUsesAllOfItsBound(t *testing.T) {
+	byOne(t)
 	s := memory.New(memory.Options[int, int]{MaxEntries: large})
 	for key := range large {
 		mustSet(t, s, key, key)
@@ -157,6 +158,7 @@ func TestLargeStoreResizes(t *testing.T) {
 
 // TestLargeStoreOfWeights: entries as heavy as the whole bound, and as nothing, whichever part they are in.
 func TestLargeStoreOfWeights(t *testing.T) {
+	byOne(t)
 	most := 3 * large // in units that are so large that the store expects many entries
 	const unit = 1 << 15
 	left := map[int]int{}

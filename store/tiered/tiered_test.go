@@ -122,7 +122,7 @@ func TestLives(t *testing.T) {
 				f.has(t, "k", told)
 				life := c.copy
 				if life == 0 {
-					life = 1000 * time.Hour
+					life = 30 * time.Hour
 				}
 				time.Sleep(life - 1)
 				f.copied(t, "k", true)
