@@ -24,6 +24,8 @@ type Accumulator[K comparable, V, D any] struct {
 	epoch     uint64
 	unsettled unsettledBatches
 
+	settleTimeout time.Duration // bounds what the journal is told at the end
+
 	writing context.Context // of all that is written and loaded; ends when Close gives up waiting
 	recall  context.CancelFunc
 	loads   sync.WaitGroup // goroutines that load; grows under a shard's lock, while the table is not shut
@@ -57,8 +59,8 @@ type Accumulator[K comparable, V, D any] struct {
 // Two kinds of errors say more. One marked by [tarn.Permanent] says that the batch was not applied, by this attempt or by
 // an earlier one, and never will be as it is: it is parted into ever smaller batches, with names of their own, until the delta to blame is alone. A
 // [tarn.IndexError] with an error for each delta says that those without one were applied; the others are sent again,
-// under the same name. A transaction that was rolled back has applied none, so it must not return an IndexError with
-// nils. What becomes of a single delta whose error is permanent, the config's DeadLetter decides.
+// under the same name. So such a write records the name with each key that it applied, not with the batch, whose rest would
+// count as applied. A transaction that was rolled back has applied none, so it must not return an IndexError with nils. What becomes of a single delta whose error is permanent, the config's DeadLetter decides.
 //
 // Of one key at most one batch is unconfirmed. What is added meanwhile waits for the next, so the source gets the deltas
 // of a key in the order in which they were accepted. There is no order among keys.
@@ -95,14 +97,14 @@ func Accumulate[K comparable, V, D any](
 		closing:    make(chan struct{}),
 		closeDone:  make(chan struct{}),
 	}
-	var options writeConfig
+	options := writeConfig{settleTimeout: defaultSettleTimeout}
 	for i, o := range opts {
 		if o == nil {
 			return nil, fmt.Errorf("strategies: Accumulate: option %d is nil", i)
 		}
 		o.applyWrite(&options)
 	}
-	a.common = options.common
+	a.common, a.settleTimeout = options.common, options.settleTimeout
 	a.writing, a.recall = context.WithCancel(context.Background())
 	a.table.init(merger, &a.config)
 	a.table.startLoad = a.startLoad
@@ -117,7 +119,8 @@ func Accumulate[K comparable, V, D any](
 }
 
 // Add adds delta to key. Readers see it from then on, and it reaches the source later. If there is no room, Add does as
-// WhenFull says. If it returns an error, nothing was added. It keeps delta, not a copy.
+// WhenFull says. If it returns an error, nothing was added; but if the journal failed, or ctx ended while it was written, and
+// the process crashes before the journal has forgotten delta, that may count after all. Add keeps delta, not a copy.
 func (a *Accumulator[K, V, D]) Add(ctx context.Context, key K, delta D) error {
 	if a.closeCalled.Load() {
 		return tarn.ErrClosed

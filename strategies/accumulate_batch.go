@@ -50,12 +50,24 @@ func (a *Accumulator[K, V, D]) dispatch() {
 func (a *Accumulator[K, V, D]) flush(due []*pendingKey[K, D]) {
 	defer a.table.queue.end()
 	b := a.table.resting(due[0].key)
-	if b == nil {
-		if b = a.form(due); b == nil {
-			return
-		}
+	if b != nil {
+		a.table.putBack(due[1:])
+	} else if b = a.form(due); b == nil {
+		return
 	}
 	a.send(b)
+}
+
+// putBack puts keys back into the queue that came out of it together with one whose batch was put there meanwhile.
+func (t *deltaTable[K, V, D]) putBack(due []*pendingKey[K, D]) {
+	for _, p := range due {
+		s := t.shard(p.key)
+		s.mu.Lock()
+		if k := s.keys[p.key]; k != nil && k.hasNext && k.sent == nil {
+			t.requeue(k)
+		}
+		s.mu.Unlock()
+	}
 }
 
 // resting returns the batch that waits to be sent again and that a key stands for in the queue. It rests no longer.

@@ -16,9 +16,7 @@ func (a *Accumulator[K, V, D]) conclude(b *deltaBatch[K, V, D], err error, took 
 	case err == nil:
 		a.flushed(b, len(b.keys), took)
 		a.settle(b)
-		for _, k := range b.keys {
-			a.table.confirm(k, false)
-		}
+		a.confirm(b.keys, nil)
 	case a.writing.Err() != nil: // recalled by Close
 		a.table.rest(b, err)
 	case errors.As(err, &each) && len(each) == len(b.keys):
@@ -40,7 +38,7 @@ func (a *Accumulator[K, V, D]) concludePermanent(b *deltaBatch[K, V, D], err err
 		a.split(b, err, took)
 	case a.giveUp(b, 0, err):
 		a.settle(b)
-		a.table.confirm(b.keys[0], true)
+		a.confirm(b.keys, []bool{true})
 	default:
 		a.retry(b, err, took)
 	}
@@ -74,13 +72,22 @@ func (a *Accumulator[K, V, D]) concludeEach(b *deltaBatch[K, V, D], each tarn.In
 	if len(left.keys) == 0 {
 		a.settle(b)
 	}
-	for i, k := range done {
-		a.table.confirm(k, lost[i])
-	}
+	a.confirm(done, lost)
 	if len(left.keys) > 0 {
 		a.table.reassign(left)
 		a.retry(left, first, took)
 	}
+}
+
+// confirm ends the part of keys in their batch; lost says of each whether it counts no longer, and nil: all count. A value
+// is loaded anew if Fold ends its goroutine.
+func (a *Accumulator[K, V, D]) confirm(keys []*deltaKey[K, V, D], lost []bool) {
+	containedEach(len(keys), func(i int) {
+		a.table.confirm(keys[i], lost != nil && lost[i])
+	}, func(i int, panicked error) {
+		a.panicked(panicked)
+		a.table.confirmUnfolded(keys[i])
+	})
 }
 
 // reassign has the keys of a batch be in it, who were in another.

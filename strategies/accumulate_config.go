@@ -50,7 +50,7 @@ type AccumulateConfig[K comparable, D any] struct {
 	Concurrency int
 
 	// MaxPending is how many keys may have deltas that the source has not confirmed. Another delta of such a key
-	// needs no further place. Zero: 100,000.
+	// needs no further place. What the journal has at the start is taken in even if it is more. Zero: 100,000.
 	MaxPending int
 
 	// MaxPendingBytes is how many bytes the deltas may have that the source has not confirmed, as Size counts them.
@@ -73,7 +73,7 @@ type AccumulateConfig[K comparable, D any] struct {
 	// DeadLetter is handed a delta that is given up: the write failed with an error marked by [tarn.Permanent], and it
 	// was alone in its batch, or the error was its own in a [tarn.IndexError]. When it returns, the delta counts no
 	// longer. If it panics, the delta stays, to be tried again later. ctx ends after WriteTimeout. Calls may be
-	// concurrent, but not for one key. Nil: nothing is ever given up, and a permanent failure is tried again every
+	// concurrent, but not for one key. After a crash it may be handed a delta again. Nil: nothing is ever given up, and a permanent failure is tried again every
 	// MaxBackoff.
 	DeadLetter func(ctx context.Context, letter DeadDelta[K, D])
 

@@ -15,7 +15,7 @@ import (
 )
 
 // deltaLog is the journal of an [Accumulator]. It has a record for each delta that was added and is in no batch yet, of
-// which many of one key are made one now and then; and one for each batch, which tells all that is in it and
+// which many of one key are made one now and then, and with SyncEvery at once; and one for each batch, which tells all that is in it and
 // replaces the records of its deltas in the same append. So after a crash a batch is again what it was, and what it has
 // is nowhere else.
 type deltaLog[K comparable, D any] struct {
@@ -37,17 +37,18 @@ const (
 	maxLoggedDelta = 1 << 29 // bytes
 	rewriteAt      = 64      // so many records of one key are made one
 	fullPause      = time.Second
-	startTimeout   = time.Minute
 )
 
-func newDeltaLog[K comparable, D any](config *AccumulateConfig[K, D]) (log *deltaLog[K, D], err error) {
+func newDeltaLog[K comparable, D any](
+	config *AccumulateConfig[K, D], failed func(err error, records int),
+) (log *deltaLog[K, D], err error) {
 	defer func() {
 		if r := recover(); r != nil { // a field of the config that makes no sense
 			err = fmt.Errorf("%v", r)
 		}
 	}()
 	log = &deltaLog[K, D]{
-		committer: newCommitter(config.Journal, config.SyncEvery, nil),
+		committer: newCommitter(config.Journal, config.SyncEvery, failed),
 		keys: keybytes.New(keybytes.Options[K]{
 			Append: config.AppendKey, Parse: config.ParseKey, Package: "strategies", Config: "AccumulateConfig",
 		}),
@@ -62,8 +63,13 @@ func newDeltaLog[K comparable, D any](config *AccumulateConfig[K, D]) (log *delt
 	return log, nil
 }
 
-// encode returns the bytes of a key and a delta.
+// encode returns the bytes of a key and a delta. What panics, such as a codec, cannot encode it.
 func (l *deltaLog[K, D]) encode(d Delta[K, D]) (key, delta []byte, err error) {
+	defer func() {
+		if panicked := recovered(recover()); panicked != nil {
+			err = panicked
+		}
+	}()
 	if key, err = l.keys.Append(nil, d.Key); err != nil {
 		return nil, nil, err
 	}
@@ -73,8 +79,16 @@ func (l *deltaLog[K, D]) encode(d Delta[K, D]) (key, delta []byte, err error) {
 
 // decode undoes encode. An error is ErrUnreadable.
 func (l *deltaLog[K, D]) decode(key, delta []byte) (d Delta[K, D], err error) {
+	defer func() {
+		if panicked := recovered(recover()); panicked != nil {
+			err = fmt.Errorf("%w: %w", journal.ErrUnreadable, panicked)
+		}
+	}()
 	if d.Key, err = l.keys.Parse(string(key)); err != nil {
 		return d, fmt.Errorf("%w: key: %w", journal.ErrUnreadable, err)
+	}
+	if d.Key != d.Key {
+		return d, fmt.Errorf("%w: %w", journal.ErrUnreadable, errUnequalKey)
 	}
 	parts, ok := payload.Cut(delta)
 	if !ok {

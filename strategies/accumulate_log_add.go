@@ -12,6 +12,11 @@ import (
 
 // addLogged is Add with a journal: the delta is given its place, then the journal learns of it, and then readers see it.
 func (a *Accumulator[K, V, D]) addLogged(ctx context.Context, key K, delta D) error {
+	if how, amended, err := a.table.amend(a.log, key, delta); err != nil {
+		return mergeFailed(err)
+	} else if amended {
+		return a.accepted(ctx, key, how)
+	}
 	rec, err := a.log.record(Delta[K, D]{key, delta})
 	if err != nil {
 		return fmt.Errorf("strategies: accumulate: encode: %w", err)
@@ -51,24 +56,31 @@ func (a *Accumulator[K, V, D]) reserve(ctx context.Context, key K, delta D) erro
 	return how.err()
 }
 
-// commitDelta has the journal learn of a delta for which there is a place, and then the readers.
+// commitDelta has the journal learn of a delta for which there is a place, and then the readers. If ctx ends before they do,
+// the journal forgets it.
 func (a *Accumulator[K, V, D]) commitDelta(ctx context.Context, key K, delta D, rec journal.Record) error {
 	size := a.table.sizeOf(key, delta)
 	var how acceptance
 	var records int
 	var merge error
-	x := &commit{put: []journal.Record{rec}}
+	x := &provisional{commit: commit{put: []journal.Record{rec}}}
 	x.apply = func(err error) {
-		if err != nil {
+		entered := false
+		defer func() {
+			if err == nil && !entered {
+				a.log.remove(x.put[0].Seq)
+			}
+		}()
+		if err != nil || !x.state.CompareAndSwap(0, 1) {
 			a.table.cancel(key, size)
 			return
 		}
 		how, records, merge = a.table.enter(key, delta, size, x.put[0].Seq)
-		if merge != nil {
-			a.log.remove(x.put[0].Seq)
+		if entered = merge == nil; entered && records > 1 && a.log.every > 0 {
+			records = a.table.condense(a.log, key)
 		}
 	}
-	if err := a.log.do(ctx, x); err != nil {
+	if err := a.log.enter(ctx, x); err != nil {
 		return fmt.Errorf("strategies: accumulate: %w", err)
 	}
 	if merge != nil {
@@ -78,6 +90,29 @@ func (a *Accumulator[K, V, D]) commitDelta(ctx context.Context, key K, delta D, 
 		a.rewrite(key)
 	}
 	return a.accepted(ctx, key, how)
+}
+
+// enter brings a delta into the journal, and returns when it is durable and applied, or, with every, applied. If ctx ends
+// before it is applied, it will not be.
+func (l *deltaLog[K, D]) enter(ctx context.Context, x *provisional) error {
+	group, err := l.join(&x.commit)
+	if err != nil {
+		x.apply(err)
+		return err
+	}
+	if group == nil {
+		return nil
+	}
+	select {
+	case <-group.done:
+		return x.err
+	case <-ctx.Done():
+	}
+	if x.state.CompareAndSwap(0, 2) {
+		return ctx.Err()
+	}
+	<-group.done // it is being applied
+	return x.err
 }
 
 // reserve takes a place for a delta of size bytes, to be used by enter or given back by cancel. granted is as accept's.
@@ -115,22 +150,28 @@ func (t *deltaTable[K, V, D]) enter(key K, delta D, size int64, seq uint64) (how
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.keys[key]
+	entered := false
+	defer func() {
+		if !entered { // Merge failed, or has ended the goroutine
+			t.bounds.give(0, size)
+		}
+		k.incoming--
+		t.unplace(k)
+		s.tidy(k)
+	}()
 	next, nextSize, err := t.merged(k, key, delta)
 	if err != nil {
-		t.bounds.give(0, size)
-	} else {
-		t.bounds.give(0, size-(nextSize-k.nextSize))
-		s.added++
-		how = t.put(s, k, next, nextSize)
-		k.records = append(k.records, seq)
-		if !k.rewriting {
-			records = len(k.records)
-		}
+		return 0, 0, err
 	}
-	k.incoming--
-	t.unplace(k)
-	s.tidy(k)
-	return how, records, err
+	entered = true
+	t.bounds.give(0, size-(nextSize-k.nextSize))
+	s.added++
+	how = t.put(s, k, next, nextSize)
+	k.records = append(k.records, seq)
+	if !k.rewriting {
+		records = len(k.records)
+	}
+	return how, records, nil
 }
 
 // cancel gives the place of a delta back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/strategies/journal"
 )
 
@@ -34,12 +35,12 @@ func (a *Accumulator[K, V, D]) recordNow(b *deltaBatch[K, V, D]) error {
 	if err != nil {
 		return err
 	}
-	x := &commit{remove: b.records}
+	x := &commit{}
 	if b.Seq == 0 {
-		x.put = []journal.Record{rec}
+		x.put, x.replace = []journal.Record{rec}, b.records
 	} else {
 		rec.Seq = b.Seq
-		x.renew = []journal.Record{rec}
+		x.renew, x.remove = []journal.Record{rec}, b.records
 	}
 	var joined bool
 	a.naming(func() { joined, err = a.log.commit(a.writing, x) }, x.put, b)
@@ -84,7 +85,7 @@ func (a *Accumulator[K, V, D]) nameHalves(b, first, second *deltaBatch[K, V, D])
 // recordHalves makes durable that two batches take the place of one. If it is not known whether they do, the one is
 // recorded anew, in their place, before it is sent again.
 func (a *Accumulator[K, V, D]) recordHalves(b, first, second *deltaBatch[K, V, D]) error {
-	x := &commit{remove: []uint64{b.Seq}}
+	x := &commit{replace: []uint64{b.Seq}}
 	for _, half := range [...]*deltaBatch[K, V, D]{first, second} {
 		rec, err := a.log.batch(half.Deltas)
 		if err != nil {
@@ -115,7 +116,7 @@ func (a *Accumulator[K, V, D]) recordHalves(b, first, second *deltaBatch[K, V, D
 
 // openLog opens the journal, and takes in what is there.
 func (a *Accumulator[K, V, D]) openLog() error {
-	log, err := newDeltaLog(&a.config)
+	log, err := newDeltaLog(&a.config, a.journalFailed)
 	if err != nil {
 		return err
 	}
@@ -137,13 +138,16 @@ func (a *Accumulator[K, V, D]) openLog() error {
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(a.writing, startTimeout)
+	ctx, cancel := context.WithTimeout(a.writing, defaultStartTimeout)
 	defer cancel()
 	if err := log.begin(ctx, at.Seq); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	for _, b := range batches {
 		a.resume(b)
+	}
+	if n := a.replayed.Load(); n > 0 {
+		a.tellContained(tarn.Event{Kind: tarn.EventReplayed, N: int(n)})
 	}
 	return nil
 }
@@ -220,9 +224,18 @@ func (a *Accumulator[K, V, D]) resume(b *deltaBatch[K, V, D]) {
 	a.table.restUntil(b, nil, 0)
 }
 
+// journalFailed tells of an append that failed.
+func (a *Accumulator[K, V, D]) journalFailed(err error, records int) {
+	a.tellContained(tarn.Event{Kind: tarn.EventJournalFailed, N: max(records, 1), Err: err})
+}
+
+// closeLog appends what the journal has yet to learn, within a time of its own: without, a Close that has none left
+// would lose what SyncEvery has not brought there yet.
 func (a *Accumulator[K, V, D]) closeLog(ctx context.Context) error {
 	if a.log == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settleTimeout)
+	defer cancel()
 	return a.log.close(ctx)
 }

@@ -238,10 +238,20 @@ func TestAccumulateBuffered(t *testing.T) {
 		mustAdd(t, a, "k", 1, 2)
 		requireValue(t, a, "k", 1, 2)
 		require.Empty(t, j.Records())
-		require.Equal(t, 2, a.Stats().Unsynced)
+		for range 100 {
+			mustAdd(t, a, "l", 0)
+		}
+		require.Equal(t, 2, a.Stats().Unsynced, "one record for each key")
 		time.Sleep(1100 * time.Millisecond)
 		require.Len(t, j.Records(), 2)
 		require.Zero(t, a.Stats().Unsynced)
+		mustAdd(t, a, "l", 1, 2)
+		time.Sleep(1100 * time.Millisecond)
+		require.Len(t, j.Records(), 2, "also in the journal")
+		c := newTally()
+		b := c.open(t, listConfig{Journal: j.Copy()})
+		requireValue(t, b, "l", append(make([]int, 100), 1, 2)...)
+		c.end(t, b)
 		mustAdd(t, a, "k", 3) // not durable yet, and in the batch
 		s.set(func() {
 			s.before = func(context.Context, listBatch) error {
@@ -262,8 +272,9 @@ func TestAccumulateBuffered(t *testing.T) {
 func TestAccumulateCrashes(t *testing.T) {
 	for _, every := range []time.Duration{0, time.Second} {
 		for seed := range uint64(8) {
-			t.Run(fmt.Sprintf("every %v, seed %d", every, seed), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { crashEverywhere(t, every, seed) })
+			adders := 1 + int(seed%2)*3
+			t.Run(fmt.Sprintf("every %v, seed %d, adders %d", every, seed, adders), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { crashEverywhere(t, every, seed, adders) })
 			})
 		}
 	}
@@ -277,7 +288,7 @@ type image struct {
 	begun   map[string][]int // may be
 }
 
-func crashEverywhere(t *testing.T, every time.Duration, seed uint64) {
+func crashEverywhere(t *testing.T, every time.Duration, seed uint64, adders int) {
 	r := rand.New(rand.NewPCG(seed, 7))
 	s, j := newTally(), memjournal.New()
 	s.prunes = true
@@ -316,25 +327,33 @@ func crashEverywhere(t *testing.T, every time.Duration, seed uint64) {
 		return nil
 	}
 	a := s.open(t, listConfig{Journal: j, SyncEvery: every, MaxBatch: 3, MaxBackoff: time.Second})
-	for i := range 60 {
-		key := []string{"a", "b", "c", "d", "e"}[draw(5)]
-		mu.Lock()
-		begun[key] = append(begun[key], i)
-		mu.Unlock()
-		require.NoError(t, a.Add(t.Context(), key, []int{i}))
-		if every == 0 {
-			mu.Lock()
-			acked[key] = append(acked[key], i)
-			mu.Unlock()
-		}
-		if chance(3) {
-			time.Sleep(time.Duration(draw(200)) * time.Millisecond)
-		}
+	var wg sync.WaitGroup
+	for adder := range adders {
+		wg.Go(func() {
+			for i := range 60 / adders {
+				key, item := []string{"a", "b", "c", "d", "e"}[draw(5)], adder*perAdder+i
+				mu.Lock()
+				begun[key] = append(begun[key], item)
+				mu.Unlock()
+				if err := a.Add(t.Context(), key, []int{item}); err != nil {
+					t.Error(err)
+				}
+				if every == 0 {
+					mu.Lock()
+					acked[key] = append(acked[key], item)
+					mu.Unlock()
+				}
+				if chance(3) {
+					time.Sleep(time.Duration(draw(200)) * time.Millisecond)
+				}
+			}
+		})
 	}
+	wg.Wait()
 	s.set(func() { s.before = nil })
 	require.NoError(t, a.Close(t.Context()))
 	for key, want := range begun {
-		require.Equal(t, want, s.row(key))
+		requireOnce(t, s.row(key), want, want)
 	}
 	require.Empty(t, s.breaches)
 	crash()
@@ -360,7 +379,27 @@ func (at image) recover(t *testing.T, every time.Duration) {
 	for key, begun := range at.begun {
 		got := at.source.row(key)
 		require.Equal(t, seen[key], got, "what a reader saw is what the source has in the end")
-		require.GreaterOrEqual(t, len(got), len(at.acked[key]), "acknowledged: %v of %v", got, at.acked[key])
+		requireOnce(t, got, at.acked[key], begun)
+	}
+}
+
+const perAdder = 1000
+
+// requireOnce asserts that of each adder there is what was acknowledged, and perhaps what it had begun after that, in
+// order, and nothing twice.
+func requireOnce(t *testing.T, got, acked, begun []int) {
+	t.Helper()
+	of := func(items []int, adder int) (mine []int) {
+		for _, item := range items {
+			if item/perAdder == adder {
+				mine = append(mine, item)
+			}
+		}
+		return mine
+	}
+	for adder := range 4 {
+		got, acked, begun := of(got, adder), of(acked, adder), of(begun, adder)
+		require.GreaterOrEqual(t, len(got), len(acked), "acknowledged: %v of %v", got, acked)
 		require.LessOrEqual(t, len(got), len(begun), "twice: %v of %v", got, begun)
 		require.True(t, slices.Equal(got, begun[:len(got)]), "%v of %v", got, begun)
 	}

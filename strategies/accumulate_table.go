@@ -287,6 +287,16 @@ func (t *deltaTable[K, V, D]) confirm(k *deltaKey[K, V, D], lost bool) {
 	s.tidy(k)
 }
 
+// confirmUnfolded is confirm without Fold, so the value is not known any more.
+func (t *deltaTable[K, V, D]) confirmUnfolded(k *deltaKey[K, V, D]) {
+	s := t.shard(k.turn.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(k)
+	t.leave(s, k)
+	s.tidy(k)
+}
+
 // leave takes a key out of its batch. The caller holds the shard's lock.
 func (t *deltaTable[K, V, D]) leave(s *deltaShard[K, V, D], k *deltaKey[K, V, D]) {
 	var none D

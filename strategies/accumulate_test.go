@@ -165,6 +165,35 @@ func TestAccumulateVisible(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			require.Equal(t, []int{1, 2}, s.row("k"))
 		}},
+		{"batches get their turn also if there is no place for them when a load ends", listConfig{Concurrency: 1, MaxDelay: time.Nanosecond}, func(t *testing.T, s *tally, a *lists) {
+			s.set(func() {
+				s.load = func(context.Context, string) error { time.Sleep(time.Second); return errSource }
+				s.before = func(_ context.Context, b listBatch) error {
+					if b.Deltas[0].Key != "k" {
+						time.Sleep(time.Second)
+					}
+					return nil
+				}
+			})
+			reads, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() {
+				for reads.Err() == nil {
+					_, _ = a.Get(reads, "k")
+				}
+			}()
+			synctest.Wait()
+			mustAdd(t, a, "k", 2)
+			time.Sleep(time.Second / 2)
+			for range 4 { // under way whenever a load ends
+				mustAdd(t, a, "other", 0)
+				time.Sleep(time.Second)
+			}
+			require.Equal(t, []int{1, 2}, s.row("k"))
+			stop()
+			synctest.Wait()
+			s.set(func() { s.load = nil })
+		}},
 		{"a load that fails is its readers' error, and the next reader loads again", listConfig{}, func(t *testing.T, s *tally, a *lists) {
 			s.set(func() { s.load = func(context.Context, string) error { return errSource } })
 			mustAdd(t, a, "k", 2)

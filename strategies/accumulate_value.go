@@ -3,6 +3,7 @@ package strategies
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -274,6 +275,14 @@ func (a *Accumulator[K, V, D]) runLoad(load *deltaLoad[K, V, D]) {
 		a.table.loaded(load, none, a.loadEnded(load.ctx.Err()))
 	})
 	defer stopGivingUp()
+	returned := false
+	defer func() {
+		if !returned { // Fold has ended the goroutine
+			err := &tarn.PanicError{Stack: debug.Stack()}
+			a.panicked(err)
+			a.table.loaded(load, none, err)
+		}
+	}()
 
 	began := time.Now()
 	var value V
@@ -291,6 +300,7 @@ func (a *Accumulator[K, V, D]) runLoad(load *deltaLoad[K, V, D]) {
 	}
 	a.tell(tarn.Event{Kind: kind, N: 1, Duration: time.Since(began), Err: eventErr(kind, err)}, load.key)
 	a.table.loaded(load, value, err)
+	returned = true
 }
 
 func eventErr(kind tarn.EventKind, err error) error {

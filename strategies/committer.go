@@ -55,6 +55,9 @@ type commit struct {
 	renew  []journal.Record // take the place of those that have their numbers
 	remove []uint64
 
+	// replace are what put stands for: they leave with the append that brings it, and with none before.
+	replace []uint64
+
 	// admit, unless it is nil, is asked right before the numbers are given. If it returns an error, nothing happens.
 	admit func() error
 
@@ -217,6 +220,14 @@ func (c *committer) renew(seq uint64, rec journal.Record) {
 
 // removalDelay is how long a removal waits at most for an append with which it can go.
 const removalDelay = time.Second
+
+// amend has a record that was taken, and that no append has taken yet, be rec, which has its number, and in place of others.
+// It reports false if an append was faster, or nothing is taken now.
+func (c *committer) amend(rec journal.Record, replace []uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refuses() == nil && c.next.amend(rec, replace)
+}
 
 // sync returns when the journal has everything that was taken or removed before the call. If an append fails meanwhile, it
 // returns its error; what was not durable stays.

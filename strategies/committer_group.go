@@ -17,6 +17,7 @@ type commitGroup struct {
 	put      []journal.Record // with every: in the order of their numbers; of no Kind if it is removed already
 	since    time.Time        // with every: when the first of them came; zero: there are none
 	repeated bool             // some of put may be in the journal although their append failed
+	replaced []uint64         // with every: what put stands for; goes with put, and not before
 
 	remove []uint64         // the line of removals
 	renew  []journal.Record // goes with remove, or before
@@ -52,9 +53,35 @@ func (g *commitGroup) buffer(x *commit) {
 			g.remove = append(g.remove, seq)
 		}
 	}
+	g.replace(x.replace)
 	if g.since.IsZero() {
 		g.since = time.Now()
 	}
+}
+
+// replace has records leave with those of put that stand for them.
+func (g *commitGroup) replace(seqs []uint64) {
+	for _, seq := range seqs {
+		if !g.forget(seq) {
+			g.replaced = append(g.replaced, seq)
+		}
+	}
+}
+
+// amend has a record of put be rec, in place of others, and reports false if there is none of that number.
+func (g *commitGroup) amend(rec journal.Record, replace []uint64) bool {
+	i, found := g.find(rec.Seq)
+	if !found || removed(g.put[i]) {
+		return false
+	}
+	g.put[i] = rec
+	g.replace(replace)
+	return true
+}
+
+// find returns where in put a record is.
+func (g *commitGroup) find(seq uint64) (i int, found bool) {
+	return slices.BinarySearchFunc(g.put, seq, func(r journal.Record, seq uint64) int { return cmp.Compare(r.Seq, seq) })
 }
 
 // forget takes a record out of the group, and reports whether it is in no journal either.
@@ -63,9 +90,7 @@ func (g *commitGroup) forget(seq uint64) bool {
 	for _, x := range g.renewed {
 		x.renew = slices.DeleteFunc(x.renew, func(r journal.Record) bool { return r.Seq == seq })
 	}
-	i, found := slices.BinarySearchFunc(g.put, seq, func(r journal.Record, seq uint64) int {
-		return cmp.Compare(r.Seq, seq)
-	})
+	i, found := g.find(seq)
 	if !found {
 		return false
 	}
@@ -76,9 +101,9 @@ func (g *commitGroup) forget(seq uint64) bool {
 // change returns what is to be appended; seq is the last number given.
 func (g *commitGroup) change(seq uint64) journal.Change {
 	g.put = slices.DeleteFunc(g.put, removed)
-	change := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: append(slices.Clone(g.renew), g.put...)}
+	change := journal.Change{Seq: seq, Remove: slices.Concat(g.remove, g.replaced), Put: append(slices.Clone(g.renew), g.put...)}
 	for _, x := range g.commits {
-		change.Remove = append(change.Remove, x.remove...)
+		change.Remove = append(append(change.Remove, x.remove...), x.replace...)
 		change.Put = append(append(change.Put, x.put...), x.renew...)
 	}
 	return change
@@ -87,7 +112,7 @@ func (g *commitGroup) change(seq uint64) journal.Change {
 // restore takes back what was not appended of an earlier group. unknown says that it may be in the journal all the same.
 func (g *commitGroup) restore(old *commitGroup, unknown bool) {
 	gone := make(map[uint64]bool, len(g.remove))
-	for _, seq := range g.remove {
+	for _, seq := range slices.Concat(g.remove, g.replaced) {
 		gone[seq] = true
 	}
 	forgotten := func(r journal.Record) bool { return gone[r.Seq] }
@@ -95,11 +120,12 @@ func (g *commitGroup) restore(old *commitGroup, unknown bool) {
 	g.renew = append(slices.DeleteFunc(old.renew, forgotten), g.renew...)
 	g.repeated = g.repeated || old.repeated || unknown && len(old.put) > 0
 	g.remove = append(old.remove, g.remove...)
+	g.replaced = append(old.replaced, g.replaced...)
 	if !old.since.IsZero() {
 		g.since = old.since
 	}
 	for _, x := range old.commits {
-		if unknown && len(x.renew)+len(x.remove) == 0 {
+		if unknown && len(x.renew)+len(x.remove)+len(x.replace) == 0 {
 			for _, r := range x.put {
 				g.remove = append(g.remove, r.Seq)
 			}
@@ -107,19 +133,25 @@ func (g *commitGroup) restore(old *commitGroup, unknown bool) {
 	}
 }
 
-// end tells those who wait in the group what became of it.
+// end tells those who wait in the group what became of it. What a function of the application does to its goroutine
+// concerns its own commit alone.
 func (g *commitGroup) end(err error) {
-	for _, x := range g.commits {
+	containedEach(len(g.commits), func(i int) {
+		x := g.commits[i]
 		x.err = err
 		if x.apply != nil {
 			x.apply(err)
 		}
-	}
+	}, func(i int, panicked error) {
+		if g.commits[i].err == nil {
+			g.commits[i].err = panicked
+		}
+	})
 }
 
 // empty reports whether there is nothing to append.
 func (g *commitGroup) empty() bool {
-	return len(g.commits)+len(g.put)+len(g.renew)+len(g.remove) == 0
+	return len(g.commits)+len(g.put)+len(g.renew)+len(g.remove)+len(g.replaced) == 0
 }
 
 // records returns how many records the group is to bring into the journal.

@@ -373,6 +373,30 @@ func TestCommitterReplaces(t *testing.T) {
 }
 
 // Numbers that were given out and never became durable are not given out again.
+// What a record stands for stays as long as that record has found no room: who removes it first loses it in a crash.
+func TestCommitterKeepsWhatIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newCommitRig(t, time.Second)
+		old, gone := r.save("old"), r.save("gone")
+		require.NoError(t, r.do(t.Context(), old))
+		require.NoError(t, r.do(t.Context(), gone))
+		require.NoError(t, r.sync(t.Context()))
+		r.log.SetMaxRecords(2)
+		whole := r.save("whole")
+		whole.replace = []uint64{old.put[0].Seq}
+		require.NoError(t, r.do(t.Context(), whole))
+		require.NoError(t, r.do(t.Context(), r.save("more")))
+		require.NoError(t, r.do(t.Context(), r.save("most")))
+		r.remove(gone.put[0].Seq)
+		require.ErrorIs(t, r.sync(t.Context()), journal.ErrFull)
+		require.Equal(t, []uint64{old.put[0].Seq}, r.records())
+		r.log.SetMaxRecords(0)
+		require.NoError(t, r.sync(t.Context()))
+		require.Len(t, r.records(), 3)
+		require.NotContains(t, r.records(), old.put[0].Seq)
+	})
+}
+
 func TestCommitterNumbersAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newCommitRig(t, 0)

@@ -9,7 +9,7 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-// UnwrittenError says which keys have an operation that was accepted and is not known to be at the source. Operations
+// UnwrittenError says which keys have an operation, or a delta, that was accepted and is not known to be at the source. Those
 // in flight are included; those that the dead-letter handler took are not.
 type UnwrittenError[K comparable] struct {
 	Keys []K   // never empty; in no order
@@ -18,7 +18,7 @@ type UnwrittenError[K comparable] struct {
 
 // Error counts the keys and names none.
 func (e *UnwrittenError[K]) Error() string {
-	return fmt.Sprintf("tarn: write-back: keys not written: %d: %v", len(e.Keys), e.Err)
+	return fmt.Sprintf("tarn: keys not written: %d: %v", len(e.Keys), e.Err)
 }
 
 // Unwrap returns the reason.

@@ -249,3 +249,20 @@ func contained(f func()) error {
 	}()
 	return <-done
 }
+
+// containedEach calls f with each number below n, in order, and tells failed of those whose call panicked or ended its
+// goroutine.
+func containedEach(n int, f func(i int), failed func(i int, panicked error)) {
+	for i := 0; i < n; {
+		at := i
+		panicked := contained(func() {
+			for ; at < n; at++ {
+				f(at)
+			}
+		})
+		if panicked != nil {
+			failed(at, panicked)
+		}
+		i = at + 1
+	}
+}

@@ -317,6 +317,6 @@ func TestWriteBackHandlerPanics(t *testing.T) {
 // Errors and events name no key or value in their text.
 func TestWriteBackErrorsNameNoKeys(t *testing.T) {
 	err := error(&strategies.UnwrittenError[string]{Keys: []string{"secret"}, Err: errSource})
-	require.Equal(t, "tarn: write-back: keys not written: 1: the source is away", err.Error())
+	require.Equal(t, "tarn: keys not written: 1: the source is away", err.Error())
 	require.True(t, errors.Is(err, errSource))
 }
