@@ -677,7 +677,7 @@ func TestHistory(t *testing.T) {
 			reads += len(k.reads)
 			acks += len(k.acks)
 		}
-		return n < 120 && !t.Failed()
+		return n < 60 && !t.Failed()
 	})
 	t.Logf("%d reads, %d acknowledged writes, %d hits in the store", reads, acks, hits)
 	if reads < 100*n || acks < 100*n || hits < 50*n {
