@@ -58,7 +58,7 @@ func Open(path string, options Options) (*Journal, error) {
 	options = options.withDefaults()
 	j, err := open(path, options)
 	if err != nil {
-		return nil, fmt.Errorf("open a journal: %w", err)
+		return nil, fmt.Errorf("open journal %s: %w", path, err)
 	}
 	return j, nil
 }

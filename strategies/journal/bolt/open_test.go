@@ -104,6 +104,7 @@ func TestOpenRefuses(t *testing.T) {
 					require.ErrorIs(t, err, tt.is)
 				}
 				require.Contains(t, err.Error(), tt.says)
+				require.Contains(t, err.Error(), path, "which file it is")
 			}
 			after, _ := os.ReadFile(path)
 			require.Equal(t, before, after, "it changed the file")
