@@ -219,7 +219,6 @@ func Example_readmeDeadLetter() {
 	}, repo.Remove)
 	users, err := strategies.WriteBack(strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find, sql.ErrNoRows)), save,
 		strategies.WriteBackConfig[int64, User]{
-			MaxAttempts: 10,
 			DeadLetter: func(_ context.Context, letter strategies.DeadLetter[int64, User]) {
 				fmt.Println("given up:", letter.Op.Value.Name, letter.Err)
 			},

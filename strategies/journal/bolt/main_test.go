@@ -19,7 +19,13 @@ func TestMain(m *testing.M) {
 	does, path := os.Getenv("JOURNAL_CHILD"), os.Getenv("JOURNAL_PATH")
 	switch does {
 	case "":
+		var err error
+		if dir, err = os.MkdirTemp("", "tarn-journal-"); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		code := m.Run()
+		os.RemoveAll(dir)
 		os.RemoveAll(built.folder) // "" if no test needed it
 		os.Exit(code)
 	case "hold":

@@ -16,10 +16,11 @@ type Options struct {
 	// 0: one second. Negative: it does not wait.
 	LockTimeout time.Duration
 
-	// Quarantine is a file that Replay puts records into which it cannot read, before it removes them from the journal.
-	// It is created, with mode 0600, when there is one. Each is written as its number (8 bytes, big endian), its
-	// length (4 bytes, big endian) and its bytes as they were; after a crash one may stand there twice. Empty:
-	// Replay ends at the first record that cannot be read, and nothing is changed.
+	// Quarantine is a file that Replay puts records into which it cannot read, or whose value the strategy cannot, before
+	// it removes them from the journal. It is created with the first of them, with mode 0600. Each is written as its
+	// number (8 bytes, big endian), its length (4 bytes, big endian) and its bytes as they were, of which [journal.Parse]
+	// makes a record if they are whole; after a crash one may stand there twice. Empty: Replay ends at the first record
+	// that cannot be read, and nothing is changed.
 	Quarantine string
 }
 
