@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/strategies"
-	"github.com/tarncache/tarn/strategies/journal"
 	"github.com/tarncache/tarn/strategies/journal/bolt"
 )
 
@@ -52,9 +50,6 @@ var writeVia = []struct {
 			Journal: newJournal(b), MaxBatch: 2 * writeKeys, MaxDelay: 5 * time.Second,
 		})
 	}},
-	{"writeback-sync-modelled", full, 1, func(b *testing.B, source *table) written {
-		return backOnTable(b, source, strategies.WriteBackConfig[int64, Product]{Journal: newModelled(b)})
-	}},
 }
 
 func readsOfTable(source *table) *strategies.ReadThroughCache[int64, Product] {
@@ -77,30 +72,6 @@ func newJournal(b *testing.B) *bolt.Journal {
 	must(b, err)
 	b.Cleanup(func() { must(b, j.Close()) })
 	return j
-}
-
-// modelled is a journal on a file system in memory, each of whose appends takes two syncs of 0.2 ms, and what the system is
-// late with: what Sync costs on a disk that nobody else uses.
-type modelled struct{ *bolt.Journal }
-
-func (j modelled) Append(ctx context.Context, change journal.Change) error {
-	err := j.Journal.Append(ctx, change)
-	time.Sleep(2 * 200 * time.Microsecond)
-	return err
-}
-
-func newModelled(b *testing.B) modelled {
-	const inMemory = "/dev/shm"
-	if _, err := os.Stat(inMemory); err != nil {
-		b.Skip("there is no file system in memory: ", err)
-	}
-	dir, err := os.MkdirTemp(inMemory, "journal")
-	must(b, err)
-	b.Cleanup(func() { must(b, os.RemoveAll(dir)) })
-	j, err := bolt.Open(filepath.Join(dir, "journal"), bolt.Options{})
-	must(b, err)
-	b.Cleanup(func() { must(b, j.Close()) })
-	return modelled{j}
 }
 
 // BenchmarkWrite is writes of a table in SQLite. What is still pending at the end is written within the measured time.

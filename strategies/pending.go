@@ -31,7 +31,9 @@ type pendingTable[K comparable, V any] struct {
 	began   time.Time
 	epoch   uint64
 	seed    maphash.Seed
+	_       [64]byte // each write changes seq, and reads what is around it
 	seq     atomic.Uint64
+	_       [64]byte
 	count   atomic.Int64  // keys in the shards; 0 tells a reader that there is nothing to look for
 	closed  atomic.Bool   // set once; who reads it under a shard's lock comes before close, or is refused
 	drained chan struct{} // closed once it is closed and empty
@@ -166,14 +168,14 @@ func (t *pendingTable[K, V]) accept(op tarn.Op[K, V], size int64, granted bool) 
 		p = t.add(s, op.Key)
 	}
 	op.Epoch, op.Seq = t.epoch, t.seq.Add(1)
-	return t.put(s, p, op, size)
+	return t.put(s, p, &op, size)
 }
 
 // put makes an operation the newest of its key. The caller holds the shard's lock.
-func (t *pendingTable[K, V]) put(s *pendingShard[K, V], p *pendingKey[K, V], op tarn.Op[K, V], size int64) acceptance {
+func (t *pendingTable[K, V]) put(s *pendingShard[K, V], p *pendingKey[K, V], op *tarn.Op[K, V], size int64) acceptance {
 	replaces := p.pending() && !p.inFlight()
 	begins := !p.pending()
-	p.op, p.size = op, size
+	p.op, p.size = *op, size
 	if replaces {
 		p.attempts = 0
 		s.coalesced++

@@ -44,7 +44,7 @@ func (t *pendingTable[K, V]) enter(op tarn.Op[K, V], size int64) acceptance {
 		t.bounds.give(0, p.size)
 	}
 	t.exhume(s, op.Key, op.Seq)
-	return t.put(s, p, op, size)
+	return t.put(s, p, &op, size)
 }
 
 // leave gives a place back that was reserved.

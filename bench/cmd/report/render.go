@@ -138,6 +138,7 @@ func how(r *runs) string {
 		{"load before and after", strings.Trim(r.config["load-begin"]+", "+r.config["load-end"], ", ")},
 		{"Go", r.config["go"]},
 		{"commit", r.config["commit"]},
+		{"of write-back", r.config["of-write-back"]},
 		{"command", code(r.config["command"])},
 		{"rounds", r.config["rounds"]},
 	} {
