@@ -50,7 +50,7 @@ const (
 	EventFlushed                            // a batch of pending writes reached the source
 	EventCoalesced                          // a pending write was replaced by a later one of its key
 	EventRetried                            // a pending write failed and will be tried again
-	EventDeadLettered                       // a pending write was given up and handed to the dead-letter handler
+	EventDeadLettered                       // a pending write was given up: the dead-letter handler or the journal has it
 	EventPanicked                           // a function of the application panicked where no caller could see it
 	EventUndecodable                        // a shared store held something that is no value of its key; it is a miss, and was removed unless it may be somebody else's
 	EventReplayed                           // pending writes of an earlier process were found in the journal, and accepted

@@ -43,12 +43,12 @@ type WriteBackCache[K comparable, V any] struct {
 // accepted: what is pending is answered first, and the rest is read as inner does.
 //
 // Without a journal, what is pending is in memory alone: a crash of the process loses it. Nothing else does. A write
-// that fails is tried again until the source has it, or until the config's DeadLetter takes it; it delays its own
+// that fails is tried again until the source has it, or until it is given up, see the config's DeadLetter; it delays its own
 // key, and no other. Of one key, at most one write is in flight, so writes reach the source in the order in
 // which they were accepted. There is no order among keys. A write that timed out may have reached the source all the
 // same and is repeated, so writer is idempotent; each operation carries an Epoch, which is random, never zero and new
-// with each WriteBackCache, and a Seq, which grows with each operation, so that the source can refuse an older one
-// that arrives late. Both fit a signed 64-bit column.
+// with each Journal, or with each WriteBackCache without one, and a Seq, which grows with each operation, so that the
+// source can refuse an older one that arrives late. Both fit a signed 64-bit column.
 //
 // If writer is a [tarn.BatchWriter], a batch is one Apply. If an Apply fails as a whole, nobody knows who is to
 // blame: its operations are tried again in ever smaller batches apart from others. Otherwise each operation is saved

@@ -25,9 +25,9 @@ func (e *UnwrittenError[K]) Error() string {
 func (e *UnwrittenError[K]) Unwrap() error { return e.Err }
 
 // Flush writes what is pending without waiting for its age or its backoff, and returns when each operation that was
-// accepted before the call is at the source, was replaced by a later one of its key that got there, was taken by the
-// dead-letter handler, or has failed once more. If some are not written, also because ctx ended, it returns an
-// [*UnwrittenError]; they stay pending.
+// accepted before the call is at the source, was replaced by a later one of its key that got there, was given up, which
+// the dead-letter handler or the journal then has, or has failed once more. If some are not written, also because ctx
+// ended, it returns an [*UnwrittenError]; they stay pending.
 func (c *WriteBackCache[K, V]) Flush(ctx context.Context) error {
 	if c.closed.Load() {
 		return tarn.ErrClosed

@@ -48,7 +48,8 @@ type WriteBackConfig[K comparable, V any] struct {
 
 	// MaxAttempts is how often a write is tried before it is handed to DeadLetter, or kept as a dead letter in the Journal
 	// if that is nil. What failed only together with others of its batch is tried by itself first, so it may be tried some
-	// times more. Zero: there is no limit.
+	// times more. Attempts count whatever their error, so with a limit an outage gives writes up as well: ten attempts
+	// take less than a minute if the source refuses at once. Zero: there is no limit.
 	MaxAttempts int
 
 	// DeadLetter is handed a write that is given up: its error is marked by [tarn.Permanent], or it was tried
@@ -75,7 +76,10 @@ type WriteBackConfig[K comparable, V any] struct {
 	// While appends fail, they are tried again, and once a write has waited four times as long, new ones are refused.
 	SyncEvery time.Duration
 
-	// Codec turns values into what the journal keeps, and back. Nil: that of [codec.For].
+	// Codec turns values into what the journal keeps, and back. What one Codec and its Layers wrote, dead letters included,
+	// no other is asked to read: WriteBack returns an error, unless the journal puts such records aside. So they are
+	// changed when the journal has none, and a type that changes reads its older form. Nil: that of [codec.For], in
+	// which JSON leaves a field that was renamed empty.
 	Codec codec.Codec[V]
 
 	// Layers change what Codec made, as compression and encryption do; the first is the first to. Keys stay as they are.

@@ -11,7 +11,7 @@ import (
 type WriteBackStats struct {
 	Pending       int           // keys that are not at the source, those in flight included
 	PendingBytes  int64         // as the config's Size counts them
-	OldestPending time.Duration // how long the oldest of them has waited; 0 if there is none
+	OldestPending time.Duration // how long the oldest of them has waited, in this process; 0 if there is none
 	InFlight      int           // of Pending: being written now
 	Retrying      int           // of Pending: those whose last attempt failed
 	Paused        bool
