@@ -60,7 +60,9 @@ func TestConformance(t *testing.T) {
 		client redisstore.Client
 		config redisstore.Config[string, string]
 	}{
-		{"one server", client, redisstore.Config[string, string]{}},
+		{"one server", client, redisstore.Config[string, string]{
+			Partitions: 16, // each row has a namespace of its own, whose partitions begin by a command each
+		}},
 		{"sharded, unpublished, few partitions, never forgotten", sharded{client}, redisstore.Config[string, string]{
 			Unpublished: true, Partitions: 3, MaxLife: ttl.Forever,
 		}},
