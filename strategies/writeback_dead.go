@@ -73,7 +73,7 @@ func (c *WriteBackCache[K, V]) retryLetter(ctx context.Context, letter *DeadLett
 		if how == closed {
 			return tarn.ErrClosed
 		}
-		x := &commit{put: []journal.Record{rec}, remove: []uint64{op.Seq}}
+		x := &commit{put: []journal.Record{rec}, replace: []uint64{op.Seq}}
 		x.admit = func() error {
 			if !c.table.newest(letter, 1) {
 				return errObsolete

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/tarncache/tarn"
 )
 
 // Ledger is a table of the batches that were applied. What a batch changes, and its row in the ledger, are one
@@ -47,7 +49,8 @@ func NewLedger(dialect Dialect, table string) *Ledger {
 func (l *Ledger) Schema() string { return l.create }
 
 // Do calls write in a transaction of db if the batch was not applied before, and commits. It returns nil if the batch
-// has been applied, now or before. Any error of write rolls back, and is returned.
+// has been applied, now or before. Any error of write rolls back, and is returned; one that is a [tarn.IndexError] as one
+// that concerns the whole batch, since nothing of it was applied.
 func (l *Ledger) Do(ctx context.Context, db *sql.DB, batch Batch, write func(tx *sql.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -62,12 +65,22 @@ func (l *Ledger) Do(ctx context.Context, db *sql.DB, batch Batch, write func(tx 
 		return err
 	}
 	if err := write(tx); err != nil {
-		return err
+		return whole(err)
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("fence: ledger: commit: %w", err)
 	}
 	return nil
+}
+
+// whole makes of errors that concern some operations one that concerns all: a transaction that is rolled back has applied
+// none, also not those that an [tarn.IndexError] says nothing of.
+func whole(err error) error {
+	var each tarn.IndexError
+	if errors.As(err, &each) {
+		return fmt.Errorf("fence: ledger: rolled back: %w", errors.Join(each...))
+	}
+	return err
 }
 
 // Once records a batch in a transaction of the caller, of which it is the first statement, and reports whether the

@@ -4,10 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/strategies/fence"
 )
 
@@ -91,4 +94,14 @@ func TestLedgerRefuses(t *testing.T) {
 	require.Contains(t, panicOf(func() { fence.NewLedger(fence.SQLite, "batches; --") }), "table")
 	require.Equal(t, "create table if not exists batches (epoch bigint not null, seq bigint not null, "+
 		"settled bigint not null, primary key (epoch, seq))", ledger.Schema())
+}
+
+// A transaction that is rolled back has applied nothing: no entry of an IndexError may say otherwise.
+func TestLedgerFailsAsAWhole(t *testing.T) {
+	_, db := newFake(t)
+	err := fence.NewLedger(fence.Postgres, "batches").Do(t.Context(), db, fence.Batch{Epoch: 7, Seq: 1},
+		func(*sql.Tx) error { return fmt.Errorf("write: %w", tarn.IndexError{nil, errBroken, nil}) })
+	require.ErrorIs(t, err, errBroken)
+	var each tarn.IndexError
+	require.NotErrorAs(t, err, &each)
 }
