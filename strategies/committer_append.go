@@ -3,8 +3,10 @@ package strategies
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/strategies/journal"
 )
 
@@ -81,6 +83,9 @@ func (c *committer) take() (*commitGroup, journal.Change) {
 // make room.
 func (c *committer) append(g *commitGroup, change *journal.Change) error {
 	err := c.appendOne(change)
+	if errors.Is(err, tarn.ErrTooHeavy) && len(g.commits) > 1 {
+		return c.appendApart(g, change.Seq)
+	}
 	removals, renewals := len(g.remove), len(g.renew)
 	if !errors.Is(err, journal.ErrFull) || removals == 0 || len(change.Put) == renewals {
 		return err
@@ -95,6 +100,32 @@ func (c *committer) append(g *commitGroup, change *journal.Change) error {
 	c.mu.Unlock()
 	change.Remove, change.Put = change.Remove[removals:], change.Put[renewals:]
 	return c.appendOne(change)
+}
+
+// appendApart appends each commit of a group by itself that is too heavy as a whole: what one of them asks too much, or
+// all together, is not the fault of the others. It leaves in the group those for which it found no end.
+func (c *committer) appendApart(g *commitGroup, seq uint64) error {
+	first := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: slices.Clone(g.renew)}
+	if err := c.appendOne(&first); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	g.remove, g.renew = nil, nil
+	c.hasRoom()
+	c.mu.Unlock()
+	for len(g.commits) > 0 {
+		one := &commitGroup{commits: g.commits[:1:1]}
+		change := one.change(seq)
+		err := c.appendOne(&change)
+		if err != nil && !errors.Is(err, tarn.ErrTooHeavy) {
+			return err
+		}
+		one.end(err)
+		c.mu.Lock()
+		g.commits = g.commits[1:]
+		c.mu.Unlock()
+	}
+	return nil
 }
 
 // appendOne is the journal's Append. What becomes of one that panics is unknown.

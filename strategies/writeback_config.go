@@ -172,6 +172,8 @@ func (c *WriteBackConfig[K, V]) validate() error {
 		return errors.New("WriteBackConfig.MinBackoff is greater than WriteBackConfig.MaxBackoff")
 	case c.MaxAttempts > 0 && c.DeadLetter == nil && c.Journal == nil:
 		return errors.New("WriteBackConfig.MaxAttempts needs WriteBackConfig.DeadLetter or WriteBackConfig.Journal")
+	case c.Journal != nil && isNil(c.Journal): // of a type that is not nil, such as what Open returns beside an error
+		return errors.New("WriteBackConfig.Journal is a nil pointer")
 	case c.SyncEvery > 0 && c.Journal == nil:
 		return errors.New("WriteBackConfig.SyncEvery needs WriteBackConfig.Journal")
 	}

@@ -145,7 +145,7 @@ func (c *WriteBackCache[K, V]) writeManyJournaled(ctx context.Context, n int, at
 
 // again writes an operation by itself for which, together with others, the journal had no room.
 func (c *WriteBackCache[K, V]) again(ctx context.Context, op tarn.Op[K, V], err error) error {
-	if errors.Is(err, journal.ErrFull) {
+	if errors.Is(err, journal.ErrFull) || errors.Is(err, tarn.ErrTooHeavy) {
 		return c.write(ctx, op)
 	}
 	return err
@@ -158,24 +158,37 @@ type chunk[K comparable, V any] struct {
 	put   []journal.Record
 }
 
-// reserveChunk takes places for operations from index next on, until there is none, or one needs a closer look.
+// reserveChunk takes places for operations from index next on, until there is none, or one needs a closer look. If a
+// function of the application panics, it gives them back.
 func (c *WriteBackCache[K, V]) reserveChunk(n, next int, at func(i int) tarn.Op[K, V]) (ch chunk[K, V]) {
+	returned := false
+	defer func() {
+		for i := 0; !returned && i < len(ch.ops); i++ {
+			c.table.leave(ch.ops[i].Key, ch.sizes[i])
+		}
+	}()
+	c.fill(&ch, n, next, at)
+	returned = true
+	return ch
+}
+
+// fill takes the places of a chunk.
+func (c *WriteBackCache[K, V]) fill(ch *chunk[K, V], n, next int, at func(i int) tarn.Op[K, V]) {
 	for i := next; i < n && len(ch.ops) < c.config.MaxBatch; i++ {
 		op := at(i)
 		if op.Key != op.Key {
-			return ch
+			return
 		}
 		rec, err := c.recordContained(op)
 		if err != nil {
-			return ch
+			return
 		}
 		size := c.size(op)
 		if c.table.reserve(op.Key, size, false) != accepted {
-			return ch
+			return
 		}
 		ch.ops, ch.sizes, ch.put = append(ch.ops, op), append(ch.sizes, size), append(ch.put, rec)
 	}
-	return ch
 }
 
 // recordContained is the form's record where a panic must not go by.
