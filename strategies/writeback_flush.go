@@ -50,7 +50,9 @@ func (c *WriteBackCache[K, V]) flush(due []*pendingKey[K, V]) {
 	if len(batch) == 0 {
 		return
 	}
-	c.settleJournal(c.writing)
+	if batch, ops = c.withhold(c.writing, batch, ops); len(batch) == 0 {
+		return
+	}
 	a := c.attempt(c.writing, ops)
 	c.table.queue.judge(batch, a.together > 0)
 	c.conclude(batch, a)

@@ -199,18 +199,6 @@ func (c *WriteBackCache[K, V]) recordContained(op tarn.Op[K, V]) (rec journal.Re
 	return rec, err
 }
 
-// settleJournal waits until the journal has what is about to be written to the source, and has forgotten what the source
-// has already: otherwise a crash could leave older operations of a key in it that are written again, after newer ones. A
-// journal that fails keeps nothing from the source.
-func (c *WriteBackCache[K, V]) settleJournal(ctx context.Context) {
-	if c.log == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.config.WriteTimeout)
-	defer cancel()
-	_ = c.log.sync(ctx) // EventJournalFailed says so
-}
-
 // journalFailed tells of an append that failed.
 func (c *WriteBackCache[K, V]) journalFailed(err error, records int) {
 	c.tellContained(c.writing, tarn.Event{Kind: tarn.EventJournalFailed, N: max(records, 1), Err: err})
