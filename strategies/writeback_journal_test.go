@@ -470,6 +470,20 @@ func TestWriteBackClosesOverAJournal(t *testing.T) {
 	}
 }
 
+// A Close that has no time left loses nothing that SyncEvery had not brought into the journal yet.
+func TestWriteBackClosesWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := memjournal.New()
+		r := newRig(t, wbConfig{Journal: j, SyncEvery: time.Hour, MaxDelay: time.Hour}, (*ledger).batched)
+		r.source.intercept(away)
+		r.set(t, "a", 1)
+		ended, cancel := context.WithCancel(r.ctx)
+		cancel()
+		require.Equal(t, []string{"a"}, unwritten(t, r.Close(ended)))
+		require.Len(t, j.Records(), 1)
+	})
+}
+
 // A context that is done changes nothing.
 func TestWriteBackWithAJournalHeedsTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
