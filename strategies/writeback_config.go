@@ -71,8 +71,9 @@ type WriteBackConfig[K comparable, V any] struct {
 	Journal journal.Journal
 
 	// SyncEvery says when a write is acknowledged. Zero: once the journal has it durably; writes that come together share
-	// that. Otherwise at once, and the journal is brought up to date every SyncEvery: then a crash loses the writes of at
-	// most that time, and of the time that one append to the journal takes; Stats.Unsynced says how many would be lost now.
+	// that. Otherwise at once, and the journal is brought up to date every SyncEvery, and before the source is written: a
+	// crash loses the writes of at most SyncEvery, and of the time that two appends to the journal take, the one that is
+	// under way and the next; Stats.Unsynced says how many would be lost now.
 	// While appends fail, they are tried again, and once a write has waited four times as long, new ones are refused.
 	SyncEvery time.Duration
 
@@ -127,14 +128,15 @@ type DeadLetter[K comparable, V any] struct {
 }
 
 const (
-	defaultWriteBatch   = 500
-	defaultWriteDelay   = 100 * time.Millisecond
-	defaultConcurrency  = 4
-	defaultMaxPending   = 100_000
-	defaultMinBackoff   = 100 * time.Millisecond
-	defaultMaxBackoff   = 30 * time.Second
-	defaultWriteTimeout = 30 * time.Second
-	defaultCloseTimeout = 30 * time.Second
+	defaultWriteBatch     = 500
+	defaultWriteDelay     = 100 * time.Millisecond
+	defaultJournaledDelay = time.Second
+	defaultConcurrency    = 4
+	defaultMaxPending     = 100_000
+	defaultMinBackoff     = 100 * time.Millisecond
+	defaultMaxBackoff     = 30 * time.Second
+	defaultWriteTimeout   = 30 * time.Second
+	defaultCloseTimeout   = 30 * time.Second
 
 	defaultMaxDeadLetters = 10_000
 	defaultStartTimeout   = time.Minute
@@ -183,6 +185,9 @@ func (c *WriteBackConfig[K, V]) validate() error {
 // withDefaults returns a copy in which what was left out is set.
 func (c WriteBackConfig[K, V]) withDefaults() WriteBackConfig[K, V] {
 	c.MaxBatch = cmp.Or(c.MaxBatch, defaultWriteBatch)
+	if c.Journal != nil {
+		c.MaxDelay = cmp.Or(c.MaxDelay, defaultJournaledDelay)
+	}
 	c.MaxDelay = cmp.Or(c.MaxDelay, defaultWriteDelay)
 	c.Concurrency = cmp.Or(c.Concurrency, defaultConcurrency)
 	c.MaxPending = cmp.Or(c.MaxPending, defaultMaxPending)
