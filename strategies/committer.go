@@ -18,8 +18,10 @@ import (
 //	                            └─► append, within every
 //
 // The order of the numbers is the order of apply, and the order in which the journal learns of them. Removals are kept in
-// one line: an append takes the whole line, so that none is ever durable before an earlier one. Otherwise a crash could
-// leave an older operation of a key in the journal whose newer one the source has already.
+// one line: an append takes the whole line, or its beginning, so that none is ever durable before an earlier one. Otherwise
+// a crash could leave an older operation of a key in the journal whose newer one the source has already.
+//
+// What the journal has no room for as a whole, or finds too heavy, goes in parts: first the line, then the rest.
 //
 // It has no goroutine while there is nothing to append.
 //
@@ -213,8 +215,8 @@ func (c *committer) renew(seq uint64, rec journal.Record) {
 	if c.ended != nil {
 		return
 	}
+	c.next.renew = append(c.next.renew, renewal{rec, len(c.next.remove), 1})
 	c.next.remove = append(c.next.remove, seq)
-	c.next.renew = append(c.next.renew, rec)
 	c.arm(removalDelay)
 }
 

@@ -3,10 +3,8 @@ package strategies
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/strategies/journal"
 )
 
@@ -58,9 +56,9 @@ func (c *committer) run() {
 		if g == nil {
 			return
 		}
-		began := time.Now()
+		began, came := time.Now(), len(g.commits)
 		err := c.append(g, &change)
-		c.land(g, err, time.Since(began))
+		c.land(g, came, err, time.Since(began))
 	}
 }
 
@@ -79,55 +77,6 @@ func (c *committer) take() (*commitGroup, journal.Change) {
 	return g, g.change(c.seq)
 }
 
-// append appends a group. Where there is no room for it, the removals go first, with what is to be kept instead: they may
-// make room.
-func (c *committer) append(g *commitGroup, change *journal.Change) error {
-	err := c.appendOne(change)
-	if errors.Is(err, tarn.ErrTooHeavy) && len(g.commits) > 1 {
-		return c.appendApart(g, change.Seq)
-	}
-	removals, renewals := len(g.remove), len(g.renew)
-	if !errors.Is(err, journal.ErrFull) || removals == 0 || len(change.Put) == renewals {
-		return err
-	}
-	first := journal.Change{Seq: change.Seq, Remove: change.Remove[:removals], Put: change.Put[:renewals]}
-	if c.appendOne(&first) != nil {
-		return err
-	}
-	c.mu.Lock()
-	g.remove, g.renew = nil, nil
-	c.hasRoom()
-	c.mu.Unlock()
-	change.Remove, change.Put = change.Remove[removals:], change.Put[renewals:]
-	return c.appendOne(change)
-}
-
-// appendApart appends each commit of a group by itself that is too heavy as a whole: what one of them asks too much, or
-// all together, is not the fault of the others. It leaves in the group those for which it found no end.
-func (c *committer) appendApart(g *commitGroup, seq uint64) error {
-	first := journal.Change{Seq: seq, Remove: slices.Clone(g.remove), Put: slices.Clone(g.renew)}
-	if err := c.appendOne(&first); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	g.remove, g.renew = nil, nil
-	c.hasRoom()
-	c.mu.Unlock()
-	for len(g.commits) > 0 {
-		one := &commitGroup{commits: g.commits[:1:1]}
-		change := one.change(seq)
-		err := c.appendOne(&change)
-		if err != nil && !errors.Is(err, tarn.ErrTooHeavy) {
-			return err
-		}
-		one.end(err)
-		c.mu.Lock()
-		g.commits = g.commits[1:]
-		c.mu.Unlock()
-	}
-	return nil
-}
-
 // appendOne is the journal's Append. What becomes of one that panics is unknown.
 func (c *committer) appendOne(change *journal.Change) (err error) {
 	panicked := contained(func() { err = c.journal.Append(c.writing, *change) })
@@ -137,15 +86,15 @@ func (c *committer) appendOne(change *journal.Change) (err error) {
 	return err
 }
 
-// land ends an append: it applies what is durable, in order, and wakes those who wait.
-func (c *committer) land(g *commitGroup, err error, took time.Duration) {
+// land ends an append, to which so many commits came: it applies what is durable, in order, and wakes those who wait.
+func (c *committer) land(g *commitGroup, came int, err error, took time.Duration) {
 	if err != nil {
 		c.tellFailed(err, g.records())
 	}
 	g.end(err)
 	c.mu.Lock()
 	c.flying = nil
-	c.crowd.landed(len(g.commits), len(c.next.commits), took)
+	c.crowd.landed(came, len(c.next.commits), took)
 	var lost *commitGroup
 	switch c.failing = err; {
 	case err == nil:
