@@ -98,6 +98,7 @@ func (t *pendingTable[K, V]) init(config *WriteBackConfig[K, V]) {
 	t.bounds.maxBytes = config.MaxPendingBytes
 	t.queue.maxBatch = config.MaxBatch
 	t.queue.maxDelay = config.MaxDelay
+	t.queue.patient = config.Journal != nil // nothing is at risk while writes are merged
 	t.queue.concurrency = config.Concurrency
 	t.began = time.Now()
 	if config.Journal != nil {

@@ -21,6 +21,9 @@ type WriteBackConfig[K comparable, V any] struct {
 	// MaxDelay is how long a write waits for others to be written with. A batch is due when it is full, or when its
 	// oldest write has waited for so long; earlier if a bound is met. It is also what a crash can lose of a source
 	// that keeps up. Zero: 100 milliseconds.
+	//
+	// With a Journal nothing is at risk meanwhile, so a full batch waits as well: the more writes of a key come within
+	// MaxDelay, the fewer statements the source sees. Zero: a second.
 	MaxDelay time.Duration
 
 	// Concurrency is how many batches are written at once, of different keys. Zero: 4.

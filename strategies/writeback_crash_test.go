@@ -54,7 +54,6 @@ type crashLife struct {
 	crashCase
 	began time.Time
 	log   *memjournal.Journal
-	vers  map[string]int // versions that were begun
 
 	mu    sync.Mutex // protects all below
 	rng   *rand.Rand
