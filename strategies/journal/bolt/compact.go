@@ -39,8 +39,8 @@ func (j *Journal) Compact(ctx context.Context) error {
 
 // compact needs the turn.
 func (j *Journal) compact(ctx context.Context) error {
-	temporary := j.path + ".new"
-	f, err := j.options.openFile(temporary, os.O_CREATE)
+	temporary := j.path + unfinished
+	f, err := j.options.openUnfinished(j.path)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func TestCompactGivesUp(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, j.Compact(ended), context.Canceled)
-	require.NoError(t, os.Mkdir(path+".new", 0o700))
+	require.NoError(t, os.Mkdir(path+".tarn-new", 0o700))
 	require.Error(t, j.Compact(t.Context()), "there is something that is no file")
 	put(t, j, record(51, 100))
 	require.NoError(t, j.Close())

@@ -53,7 +53,9 @@ var (
 //
 // It reads the whole file. One that is no journal, that a newer version has written ([journal.ErrVersion]) or in which
 // something other than single records is damaged ([*journal.DamageError]) is refused, and stays as it is. So is an
-// empty one: whatever emptied it, there may have been records. Open panics if Options are out of range.
+// empty one: whatever emptied it, there may have been records. A journal is made and compacted in a file beside it, whose
+// name is the journal's with ".tarn-new" behind it, so Open refuses a name that ends in that. Open panics if Options are
+// out of range.
 func Open(path string, options Options) (*Journal, error) {
 	options = options.withDefaults()
 	j, err := open(path, options)
@@ -65,6 +67,9 @@ func Open(path string, options Options) (*Journal, error) {
 
 func open(path string, options Options) (*Journal, error) {
 	path, err := resolve(path)
+	if err == nil {
+		err = checkName(path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +164,8 @@ func initialMap(maxBytes int64) int {
 // create makes a journal that is whole before it has its name, so that a crash leaves one or none. That it is there
 // already is no error.
 func (o Options) create(path string) error {
-	temporary := path + ".new"
-	f, err := o.openFile(temporary, os.O_CREATE)
+	temporary := path + unfinished
+	f, err := o.openUnfinished(path)
 	if err != nil {
 		return err
 	}

@@ -148,17 +148,49 @@ func TestMode(t *testing.T) {
 func TestLeftBehind(t *testing.T) {
 	for _, what := range []string{"", "text", strings.Repeat("text", 100_000)} {
 		path := filepath.Join(t.TempDir(), "journal")
-		require.NoError(t, os.WriteFile(path+".new", []byte(what), 0o644))
+		require.NoError(t, os.WriteFile(path+".tarn-new", []byte(what), 0o644))
 		j := open(t, path, bolt.Options{})
 		replay(t, j)
 		put(t, j, record(1, 10))
-		require.NoFileExists(t, path+".new")
-		require.NoError(t, os.WriteFile(path+".new", []byte(what), 0o644))
+		require.NoFileExists(t, path+".tarn-new")
+		require.NoError(t, os.WriteFile(path+".tarn-new", []byte(what), 0o644))
 		require.NoError(t, j.Compact(t.Context()))
-		require.NoFileExists(t, path+".new")
+		require.NoFileExists(t, path+".tarn-new")
 		require.NoError(t, j.Close())
 		require.Equal(t, []uint64{1}, replay(t, open(t, path, bolt.Options{})))
 	}
+}
+
+// What a journal is made and compacted in is never another journal.
+func TestNoJournalIsWrittenOver(t *testing.T) {
+	for _, name := range []string{"orders.new", "orders.tarn-new", "orders.TARN-New"} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			other := filepath.Join(folder, name)
+			j, err := bolt.Open(other, bolt.Options{})
+			if name != "orders.new" {
+				require.ErrorContains(t, err, "not a journal yet")
+				require.NoFileExists(t, other)
+				return
+			}
+			require.NoError(t, err)
+			replay(t, j)
+			put(t, j, records(1, 10, 10)...)
+			require.NoError(t, j.Close())
+			j = open(t, filepath.Join(folder, "orders"), bolt.Options{})
+			require.Empty(t, replay(t, j))
+			require.NoError(t, j.Compact(t.Context()))
+			require.Equal(t, numbers(1, 10), replay(t, open(t, other, bolt.Options{})))
+		})
+	}
+	t.Run("at the end of a link", func(t *testing.T) {
+		other := made(t, 5, 10)
+		path := filepath.Join(t.TempDir(), "orders")
+		require.NoError(t, os.Symlink(other, path+".tarn-new"))
+		_, err := bolt.Open(path, bolt.Options{LockTimeout: -1})
+		require.ErrorContains(t, err, "in the way")
+		require.Equal(t, numbers(1, 5), replay(t, open(t, other, bolt.Options{})))
+	})
 }
 
 func TestLink(t *testing.T) {
@@ -248,6 +280,6 @@ func TestMadeAtOnce(t *testing.T) {
 		for range 3 {
 			require.Equal(t, first, <-epochs)
 		}
-		require.NoFileExists(t, path+".new")
+		require.NoFileExists(t, path+".tarn-new")
 	}
 }

@@ -52,7 +52,7 @@ type disk struct {
 	files   map[uint64]*file
 	names   map[string]*file // durable
 	moved   []map[string]*file
-	scratch *file // the file named journal.new
+	scratch *file // the file named journal.tarn-new
 }
 
 // do follows an event.

@@ -34,7 +34,7 @@ func failEach(path string, f failure) {
 
 // failNth runs the workload with one failing call. It reports whether there were so many.
 func failNth(path string, f failure, n int) bool {
-	for _, name := range []string{path, path + ".new"} {
+	for _, name := range []string{path, path + ".tarn-new"} {
 		if err := os.Remove(name); err != nil {
 			check(errors.Is(err, os.ErrNotExist), err)
 		}
