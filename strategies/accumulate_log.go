@@ -22,6 +22,7 @@ type deltaLog[K comparable, D any] struct {
 	*committer
 	keys   keybytes.Form[K]
 	deltas *payload.Form[D]
+	limit  int // of a record's size
 
 	mu       sync.Mutex      // protects all below
 	removing []uint64        // batches that are confirmed, but the removal of whose record may not be durable
@@ -49,6 +50,7 @@ func newDeltaLog[K comparable, D any](
 	}()
 	log = &deltaLog[K, D]{
 		committer: newCommitter(config.Journal, config.SyncEvery, failed),
+		limit:     journal.Limit(config.Journal),
 		keys: keybytes.New(keybytes.Options[K]{
 			Append: config.AppendKey, Parse: config.ParseKey, Package: "strategies", Config: "AccumulateConfig",
 		}),
@@ -98,10 +100,14 @@ func (l *deltaLog[K, D]) decode(key, delta []byte) (d Delta[K, D], err error) {
 	return d, err
 }
 
-// record returns the record of a delta.
+// record returns the record of a delta. One that no journal has room for is refused here.
 func (l *deltaLog[K, D]) record(d Delta[K, D]) (journal.Record, error) {
 	key, delta, err := l.encode(d)
-	return journal.Record{Kind: journal.Delta, Key: key, Value: delta}, err
+	if err != nil {
+		return journal.Record{}, err
+	}
+	rec := journal.Record{Kind: journal.Delta, Key: key, Value: delta}
+	return rec, fits(rec, l.limit)
 }
 
 // batch returns the record of a batch: of each delta its key and what it is, each behind its length as an unsigned varint.
@@ -115,7 +121,8 @@ func (l *deltaLog[K, D]) batch(deltas []Delta[K, D]) (journal.Record, error) {
 		value = append(binary.AppendUvarint(value, uint64(len(key))), key...)
 		value = append(binary.AppendUvarint(value, uint64(len(delta))), delta...)
 	}
-	return journal.Record{Kind: journal.Batch, Value: value}, nil
+	rec := journal.Record{Kind: journal.Batch, Value: value}
+	return rec, fits(rec, l.limit+spareRecord)
 }
 
 // unbatch undoes batch.

@@ -16,7 +16,12 @@ import (
 type recordForm[K comparable, V any] struct {
 	keys   keybytes.Form[K]
 	values *payload.Form[V]
+	limit  int // of a record's size
 }
+
+// spareRecord is how much smaller than the greatest record of a journal one is that is accepted, so that a dead letter or a
+// batch of it alone fits as well.
+const spareRecord = 32
 
 // newRecordForm returns an error that names the field that makes no sense.
 func newRecordForm[K comparable, V any](config *WriteBackConfig[K, V]) (f *recordForm[K, V], err error) {
@@ -26,6 +31,7 @@ func newRecordForm[K comparable, V any](config *WriteBackConfig[K, V]) (f *recor
 		}
 	}()
 	f = &recordForm[K, V]{
+		limit: journal.Limit(config.Journal),
 		keys: keybytes.New(keybytes.Options[K]{
 			Append: config.AppendKey, Parse: config.ParseKey,
 			Package: "strategies", Config: "WriteBackConfig",
@@ -42,18 +48,29 @@ func newRecordForm[K comparable, V any](config *WriteBackConfig[K, V]) (f *recor
 	return f, nil
 }
 
-// record returns the record of an operation. It has no number yet.
+// record returns the record of an operation. It has no number yet. One that no journal has room for is refused here: later,
+// those that go with it would have to bear it, and with SyncEvery nobody could be told.
 func (f *recordForm[K, V]) record(op tarn.Op[K, V]) (rec journal.Record, err error) {
 	if rec.Key, err = f.keys.Append(nil, op.Key); err != nil {
 		return rec, err
 	}
 	if op.Delete {
 		rec.Kind = journal.Delete
-		return rec, nil
+		return rec, fits(rec, f.limit)
 	}
 	rec.Kind = journal.Save
-	rec.Value, err = f.values.Append(nil, op.Value, rec.Key)
-	return rec, err
+	if rec.Value, err = f.values.Append(nil, op.Value, rec.Key); err != nil {
+		return rec, err
+	}
+	return rec, fits(rec, f.limit)
+}
+
+// fits refuses a record that is too heavy for a journal whose greatest has the size of limit.
+func fits(rec journal.Record, limit int) error {
+	if rec.Size() > limit-spareRecord {
+		return fmt.Errorf("strategies: a record of the journal: %w", tarn.ErrTooHeavy)
+	}
+	return nil
 }
 
 // op returns the operation of a record.
@@ -94,8 +111,8 @@ func (f *recordForm[K, V]) dead(letter DeadLetter[K, V]) (journal.Record, error)
 		return rec, err
 	}
 	rec.Note = binary.AppendUvarint([]byte{deadVersion, byte(rec.Kind)}, uint64(letter.Attempts))
-	text := letter.Err.Error()
-	rec.Note = append(rec.Note, text[:min(len(text), maxDeadError)]...)
+	text, room := letter.Err.Error(), max(f.limit-rec.Size()-2, 0) // two bytes more may tell how long the note is
+	rec.Note = append(rec.Note, text[:min(len(text), maxDeadError, room)]...)
 	rec.Kind, rec.Seq = journal.Dead, letter.Op.Seq
 	return rec, nil
 }

@@ -48,6 +48,9 @@ func (j *Journal) carryOut(change journal.Change) error {
 		if r.Seq == 0 || r.Kind == 0 {
 			return fmt.Errorf("memjournal: a record without a number or a kind")
 		}
+		if j.heaviest > 0 && r.Size() > j.heaviest {
+			return fmt.Errorf("memjournal: %w", tarn.ErrTooHeavy)
+		}
 		r.Key, r.Value, r.Note = bytes.Clone(r.Key), bytes.Clone(r.Value), bytes.Clone(r.Note)
 		left[r.Seq] = r
 	}

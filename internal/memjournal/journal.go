@@ -20,12 +20,16 @@ type Journal struct {
 	before   func(ctx context.Context, change journal.Change) error
 	after    func(change journal.Change) error
 	max      int
+	heaviest int // of a record's size; 0: there is no bound
 	appends  int
 	poisoned bool
 	closed   bool
 }
 
-var _ journal.Journal = (*Journal)(nil)
+var (
+	_ journal.Journal = (*Journal)(nil)
+	_ journal.Limiter = (*Journal)(nil)
+)
 
 // New returns an empty journal.
 func New() *Journal {
@@ -39,7 +43,7 @@ func New() *Journal {
 func (j *Journal) Copy() *Journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &Journal{position: j.position, records: maps.Clone(j.records), max: j.max}
+	return &Journal{position: j.position, records: maps.Clone(j.records), max: j.max, heaviest: j.heaviest}
 }
 
 // Before has f called before each Append; it may wait, and if it returns an error, that is Append's and nothing has
@@ -63,6 +67,21 @@ func (j *Journal) SetMaxRecords(n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.max = n
+}
+
+// SetMaxRecord has the journal hold no record of more bytes, as [journal.Record.Size] counts: it is set before a strategy has
+// the journal. Zero: there is no bound.
+func (j *Journal) SetMaxRecord(size int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.heaviest = size
+}
+
+// MaxRecord implements [journal.Limiter].
+func (j *Journal) MaxRecord() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return cmp.Or(j.heaviest, journal.MaxRecord)
 }
 
 // Damage has Replay take a record for a damaged one.

@@ -30,7 +30,9 @@ type Journal interface {
 	// [ErrFull] says that nothing has happened and that a later try may work; one that is [ErrPoisoned], that the
 	// outcome is unknown and that nothing works any more until the journal is opened anew. It keeps nothing of what
 	// it is given. Any number of goroutines may call it at once. If there is no room even for that, a change that only
-	// removes may be carried out in parts, the first numbers first. A record that can never fit is [tarn.ErrTooHeavy].
+	// removes may be carried out in parts, the first numbers first. An error that is
+	// [tarn.ErrTooHeavy] says that nothing has happened, and that this change never works, though parts of it may; see
+	// [Limiter] for single records.
 	Append(ctx context.Context, change Change) error
 
 	// Close gives the journal up to others. It keeps all records.
