@@ -14,7 +14,8 @@ import (
 
 // Append carries out a change in one transaction. A change that only removes may, if there is no room for it at once,
 // become durable in parts, the first numbers first; each part is whole. It waits for its turn until ctx ends, and from
-// then on for the disk. A record that can never fit is [tarn.ErrTooHeavy].
+// then on for the disk. A change whose records have more than half of MaxBytes, or one of them more than a quarter, is
+// [tarn.ErrTooHeavy].
 func (j *Journal) Append(ctx context.Context, change journal.Change) error {
 	if err := j.check(change); err != nil {
 		return fmt.Errorf("append to the journal: %w", err)
@@ -44,12 +45,15 @@ func (j *Journal) check(change journal.Change) error {
 		if r.Seq == 0 {
 			return errors.New("a record has no number")
 		}
-		if size > journal.MaxRecord || int64(size) > j.options.MaxBytes/4 || int64(total) > j.options.MaxBytes/2 {
+		if size > j.MaxRecord() || int64(total) > j.options.MaxBytes/2 {
 			return tarn.ErrTooHeavy
 		}
 	}
 	return nil
 }
+
+// MaxRecord implements [journal.Limiter]: it is a quarter of MaxBytes.
+func (j *Journal) MaxRecord() int { return int(min(j.options.MaxBytes/4, journal.MaxRecord)) }
 
 // apply needs the turn.
 func (j *Journal) apply(change journal.Change) error {

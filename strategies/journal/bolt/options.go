@@ -31,6 +31,7 @@ const (
 	leastMaxBytes   = 1 << 20
 
 	reservePages = 64 // kept free for removals
+	leastReserve = 16 // of these, for what does nothing else
 )
 
 func (o Options) withDefaults() Options {

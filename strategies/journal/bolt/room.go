@@ -1,13 +1,17 @@
 package bolt
 
 import (
+	"encoding/binary"
+	"errors"
+
 	"go.etcd.io/bbolt"
 
 	"github.com/tarncache/tarn/strategies/journal"
 )
 
 // makeRoom sees to it, before a change is made, that what it puts has room in the file and on the disk, the reserve
-// left aside. What only removes may use the reserve, and gets by with little more than the pages it sets free.
+// left aside. What only removes may use the reserve, and gets by with little more than the pages it sets free. What
+// removes as much as it puts may use most of it, as it gives back about what it takes.
 func (j *Journal) makeRoom(tx *bbolt.Tx, change journal.Change) error {
 	if len(change.Put) == 0 {
 		return nil
@@ -22,15 +26,39 @@ func (j *Journal) makeRoom(tx *bbolt.Tx, change journal.Change) error {
 	if need <= 0 {
 		return nil
 	}
+	err = j.grow(info.Size(), need, size)
+	if errors.Is(err, journal.ErrFull) && need <= reservePages-leastReserve && shrinks(tx, change) {
+		return nil
+	}
+	return err
+}
+
+// shrinks reports whether a change removes no less than it puts.
+func shrinks(tx *bbolt.Tx, change journal.Change) bool {
+	balance, records := 0, tx.Bucket(recordsBucket)
+	var key [8]byte
+	for _, seq := range change.Remove {
+		binary.BigEndian.PutUint64(key[:], seq)
+		balance += len(records.Get(key[:]))
+	}
+	for _, r := range change.Put {
+		balance -= r.Size()
+	}
+	return balance >= 0
+}
+
+// grow makes the file longer by so many pages of a size, or more, if it may be.
+func (j *Journal) grow(bytes, need, size int64) error {
+	has := bytes / size
 	most := j.options.MaxBytes / size
 	if has+need > most {
 		return journal.ErrFull
 	}
 	// By a quarter, so that it need not be done often.
 	more := min(max(need, has/4), max(need, 16<<20/size), most-has)
-	err = extend(j.file, info.Size(), (has+more)*size)
+	err := extend(j.file, bytes, (has+more)*size)
 	if more > need && noRoom(err) {
-		err = extend(j.file, info.Size(), (has+need)*size)
+		err = extend(j.file, bytes, (has+need)*size)
 	}
 	if noRoom(err) && !isFatal(err) {
 		return errFull(err)
