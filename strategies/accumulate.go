@@ -108,7 +108,7 @@ func Accumulate[K comparable, V, D any](
 	a.writing, a.recall = context.WithCancel(context.Background())
 	a.table.init(merger, &a.config)
 	a.table.startLoad = a.startLoad
-	if !isNil(config.Journal) {
+	if config.Journal != nil {
 		if err := a.openLog(); err != nil {
 			a.recall()
 			return nil, fmt.Errorf("strategies: Accumulate: %w", err)

@@ -16,6 +16,7 @@ type deltaBatch[K comparable, V, D any] struct {
 
 	// With a journal.
 	records  []uint64 // numbers of the records that the batch's own replaces
+	each     []int    // how many of these are each key's, until the batch has a name
 	buffered bool     // its record waits to be brought to the disk
 	recorded bool     // its record is durable
 }
@@ -104,7 +105,7 @@ func (a *Accumulator[K, V, D]) send(b *deltaBatch[K, V, D]) {
 	a.table.arm(b)
 	if a.log != nil {
 		if err := a.record(b); err != nil {
-			a.retry(b, err, 0)
+			a.concludeUnrecorded(b, err)
 			return
 		}
 	}

@@ -71,10 +71,11 @@ type AccumulateConfig[K comparable, D any] struct {
 	MinBackoff, MaxBackoff time.Duration
 
 	// DeadLetter is handed a delta that is given up: the write failed with an error marked by [tarn.Permanent], and it
-	// was alone in its batch, or the error was its own in a [tarn.IndexError]. When it returns, the delta counts no
+	// was alone in its batch, or the error was its own in a [tarn.IndexError]; or what was merged under its key has become
+	// too heavy for the journal to name it as a batch, which is [tarn.ErrTooHeavy]. When it returns, the delta counts no
 	// longer. If it panics, the delta stays, to be tried again later. ctx ends after WriteTimeout. Calls may be
-	// concurrent, but not for one key. After a crash it may be handed a delta again. Nil: nothing is ever given up, and a permanent failure is tried again every
-	// MaxBackoff.
+	// concurrent, but not for one key. After a crash it may be handed a delta again. Nil: nothing is ever given up, and a
+	// permanent failure is tried again every MaxBackoff.
 	DeadLetter func(ctx context.Context, letter DeadDelta[K, D])
 
 	// WriteTimeout bounds one attempt to write a batch: its context ends then. A write that goes on regardless keeps its
@@ -156,7 +157,9 @@ func (c *AccumulateConfig[K, D]) validate() error {
 	switch {
 	case c.MaxPendingBytes > 0 && c.Size == nil:
 		return errors.New("AccumulateConfig.MaxPendingBytes needs AccumulateConfig.Size")
-	case c.SyncEvery > 0 && isNil(c.Journal):
+	case c.Journal != nil && isNil(c.Journal): // of a type that is not nil, such as what Open returns beside an error
+		return errors.New("AccumulateConfig.Journal is a nil pointer")
+	case c.SyncEvery > 0 && c.Journal == nil:
 		return errors.New("AccumulateConfig.SyncEvery needs AccumulateConfig.Journal")
 	case c.WhenFull == WriteThroughWhenFull:
 		return errors.New("AccumulateConfig.WhenFull is WriteThroughWhenFull")

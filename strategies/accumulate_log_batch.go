@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tarncache/tarn"
@@ -20,7 +21,7 @@ func (a *Accumulator[K, V, D]) record(b *deltaBatch[K, V, D]) error {
 	if err := a.recordNow(b); err != nil {
 		return fmt.Errorf("strategies: accumulate: record a batch: %w", err)
 	}
-	b.recorded, b.records = true, nil
+	b.recorded, b.records, b.each = true, nil, nil
 	for _, seq := range a.log.left(leaving) {
 		a.unsettled.end(seq)
 	}
@@ -45,6 +46,10 @@ func (a *Accumulator[K, V, D]) recordNow(b *deltaBatch[K, V, D]) error {
 	var joined bool
 	a.naming(func() { joined, err = a.log.commit(a.writing, x) }, x.put, b)
 	b.buffered = joined && a.log.every > 0
+	if named := x.put != nil && b.Seq != 0; named && !b.buffered && errors.Is(err, tarn.ErrTooHeavy) {
+		a.unsettled.end(b.Seq) // nothing has that name, and nothing will
+		b.Seq = 0
+	}
 	return err
 }
 

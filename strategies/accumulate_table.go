@@ -259,7 +259,7 @@ func (t *deltaTable[K, V, D]) move(s *deltaShard[K, V, D], k *deltaKey[K, V, D],
 	var none D
 	k.owed = false
 	k.sent, k.sentDelta, k.sentSize, k.sentSince, k.sentLast = b, k.next, k.nextSize, k.since, k.accepted
-	b.records = append(b.records, k.records...)
+	b.records, b.each = append(b.records, k.records...), append(b.each, len(k.records))
 	k.next, k.hasNext, k.nextSize, k.records = none, false, 0, nil
 	if k.known {
 		s.read.remove(k)
