@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/codec"
 	"github.com/tarncache/tarn/internal/memjournal"
 	"github.com/tarncache/tarn/strategies"
 	"github.com/tarncache/tarn/strategies/journal"
@@ -56,29 +58,49 @@ func TestAccumulateClosesTheBuffer(t *testing.T) {
 	})
 }
 
+// slowOnce is a codec that waits once, until a channel is closed, when it is to encode a list of some length.
+type slowOnce struct {
+	codec.Codec[[]int]
+	length int
+	wait   chan struct{}
+	once   *sync.Once
+}
+
+func (slowOnce) ID() byte { return 128 }
+
+func (c slowOnce) Append(dst []byte, list []int) ([]byte, error) {
+	if len(list) == c.length {
+		c.once.Do(func() { <-c.wait })
+	}
+	return c.Codec.Append(dst, list)
+}
+
 // TestAccumulateRewritesBeforeItSends has a batch come while the records of its key are being made one: in one append with that,
 // the one record would come after its removal, and count beside the batch.
 func TestAccumulateRewritesBeforeItSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, j := newTally(), memjournal.New()
-		a := s.open(t, listConfig{Journal: j, MaxDelay: time.Hour})
+		slow := slowOnce{codec.For[[]int](), 64, make(chan struct{}), &sync.Once{}}
+		a := s.open(t, listConfig{Journal: j, MaxDelay: time.Hour, Codec: slow})
 		for range 63 {
 			mustAdd(t, a, "k", 1)
 		}
 		s.set(func() {
 			s.before = func(_ context.Context, b listBatch) error {
 				for _, r := range j.Records() {
-					require.NotEqual(t, "k", string(r.Key), "a delta is in its batch alone")
+					assert.NotEqual(t, "k", string(r.Key), "a delta is in its batch alone")
 				}
 				return nil
 			}
 		})
-		j.Before(func(context.Context, journal.Change) error { time.Sleep(time.Second); return nil })
 		var wg sync.WaitGroup
-		wg.Go(func() { mustAdd(t, a, "k", 2) }) // under way till 1 s, and its records are made one after 2 s
+		wg.Go(func() { mustAdd(t, a, "k", 2) }) // begins to make the records one
+		synctest.Wait()
+		j.Before(func(context.Context, journal.Change) error { time.Sleep(time.Second); return nil })
+		wg.Go(func() { mustAdd(t, a, "l", 3) }) // is being appended, so what comes now is appended together
 		time.Sleep(time.Second / 2)
-		wg.Go(func() { mustAdd(t, a, "l", 3) }) // from 1 s to 2 s
-		time.Sleep(time.Second)
+		close(slow.wait)
+		synctest.Wait()
 		require.NoError(t, a.Flush(t.Context()))
 		wg.Wait()
 		s.end(t, a)
