@@ -141,7 +141,7 @@ func TestCommitterDividesTheLine(t *testing.T) {
 	}{
 		{"what stands before goes alone", func(c journal.Change) bool { return len(c.Put) == 0 }, upTo(4, 8)},
 		{"what belongs together goes alone", func(c journal.Change) bool { return len(c.Put) == 0 || len(c.Remove) < 2 }, []uint64{1}},
-		{"what stands behind makes room", func(c journal.Change) bool { return len(c.Put) == 0 || len(c.Remove) > 2 }, []uint64{1}},
+		{"what stands behind makes room", func(c journal.Change) bool { return len(c.Put) == 0 || len(c.Remove) == 5 }, []uint64{1}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -195,6 +195,7 @@ func TestCommitterDividesTheBufferedLine(t *testing.T) {
 		require.NoError(t, r.sync(t.Context()))
 		room := false
 		r.log.Before(func(_ context.Context, change journal.Change) error {
+			time.Sleep(time.Millisecond)
 			if len(change.Put) > 1 || len(change.Put) > 0 && !room {
 				return journal.ErrFull
 			}
@@ -205,13 +206,18 @@ func TestCommitterDividesTheBufferedLine(t *testing.T) {
 		merged := &commit{renew: []journal.Record{{Seq: 4, Kind: journal.Delta}}, remove: []uint64{2, 3}}
 		require.NoError(t, r.do(t.Context(), merged))
 		r.remove(5)
-		require.ErrorIs(t, r.sync(t.Context()), journal.ErrFull)
+		synced := make(chan error, 1)
+		go func() { synced <- r.sync(context.Background()) }()
+		synctest.Wait()
+		later := &commit{renew: []journal.Record{{Seq: 7, Kind: journal.Delta}}, remove: []uint64{6}}
+		require.NoError(t, r.do(t.Context(), later))
+		require.ErrorIs(t, <-synced, journal.ErrFull)
 		require.Equal(t, upTo(2, 8), r.records())
-		r.remove(6)
 		room = true
 		require.NoError(t, r.sync(t.Context()))
 		require.Equal(t, []uint64{4, 7, 8}, r.records())
 		require.Equal(t, journal.Delta, r.log.Records()[0].Kind)
+		require.Equal(t, journal.Delta, r.log.Records()[1].Kind)
 		require.Equal(t, journal.Dead, r.log.Records()[2].Kind)
 	})
 }
