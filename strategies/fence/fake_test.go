@@ -29,6 +29,8 @@ type fake struct {
 	tells  func(v *fakeRow)                     // changes what a version says
 	loose  bool                                 // it refuses nothing
 	floor  int64                                // of the ledger
+
+	isolation sql.IsolationLevel // of the last transaction
 }
 
 type fakeRow struct {
@@ -107,9 +109,10 @@ type fakeConn struct{ *fake }
 func (c *fakeConn) Close() error              { return nil }
 func (c *fakeConn) Begin() (driver.Tx, error) { return nil, errors.New("BeginTx, please") }
 
-func (c *fakeConn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
+func (c *fakeConn) BeginTx(_ context.Context, options driver.TxOptions) (driver.Tx, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.isolation = sql.IsolationLevel(options.Isolation)
 	if err := c.ask("begin"); err != nil {
 		return nil, err
 	}

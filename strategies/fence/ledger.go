@@ -14,6 +14,7 @@ import (
 // transaction, so a batch that is sent again changes nothing: it counts exactly once.
 type Ledger struct {
 	create, insert, floor, prune string
+	begin                        *sql.TxOptions
 }
 
 // Batch is the number of a batch of merged writes.
@@ -36,7 +37,12 @@ func NewLedger(dialect Dialect, table string) *Ledger {
 	if dialect == MySQL {
 		insert = "insert ignore into %s (epoch, seq, settled) values (%s, %s, %s)"
 	}
+	var begin *sql.TxOptions
+	if dialect == Postgres {
+		begin = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	}
 	return &Ledger{
+		begin: begin,
 		create: fmt.Sprintf("create table if not exists %s "+
 			"(epoch bigint not null, seq bigint not null, settled bigint not null, primary key (epoch, seq))", table),
 		insert: fmt.Sprintf(insert, table, dialect.mark(1), dialect.mark(2), dialect.mark(3)),
@@ -50,12 +56,13 @@ func (l *Ledger) Schema() string { return l.create }
 
 // Do calls write in a transaction of db if the batch was not applied before, and commits. It returns nil if the batch
 // has been applied, now or before. Any error of write rolls back, and is returned; one that is a [tarn.IndexError] as one
-// that concerns the whole batch, since nothing of it was applied.
+// that concerns the whole batch, since nothing of it was applied. In PostgreSQL the transaction is read committed, which
+// Once needs, whatever the database's default is; in the others it has the default.
 func (l *Ledger) Do(ctx context.Context, db *sql.DB, batch Batch, write func(tx *sql.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tx, err := db.BeginTx(ctx, nil)
+	tx, err := db.BeginTx(ctx, l.begin)
 	if err != nil {
 		return fmt.Errorf("fence: ledger: begin: %w", err)
 	}
@@ -87,6 +94,10 @@ func whole(err error) error {
 // batch is to be applied. If so, the caller applies it in the same transaction, and commits; if not, it was applied
 // already, and the caller rolls back. While another transaction has recorded the batch and not ended, Once waits for
 // its end.
+//
+// In PostgreSQL the transaction has to be READ COMMITTED, which is the default. One of a higher level goes on seeing what
+// was there before it waited, so a late attempt would not find that its batch was settled and forgotten meanwhile, and
+// would count again. In MySQL and SQLite the default will do as well.
 func (l *Ledger) Once(ctx context.Context, tx *sql.Tx, batch Batch) (first bool, err error) {
 	switch {
 	case batch.Epoch == 0 || batch.Seq == 0:

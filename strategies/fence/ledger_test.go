@@ -14,6 +14,20 @@ import (
 	"github.com/tarncache/tarn/strategies/fence"
 )
 
+// A database may be told to begin its transactions at another level than Once needs.
+func TestLedgerIsReadCommitted(t *testing.T) {
+	for dialect, level := range map[fence.Dialect]sql.IsolationLevel{
+		fence.Postgres: sql.LevelReadCommitted,
+		fence.SQLite:   sql.LevelDefault, // drivers refuse others
+		fence.MySQL:    sql.LevelDefault, // some of its logs refuse others
+	} {
+		f, db := newFake(t)
+		f.isolation = -1
+		_ = fence.NewLedger(dialect, "batches").Do(t.Context(), db, fence.Batch{Epoch: 7, Seq: 1}, func(*sql.Tx) error { return nil })
+		require.Equal(t, level, f.isolation)
+	}
+}
+
 func TestLedgerAsks(t *testing.T) {
 	twice := func(asked string, rows int64) int64 {
 		if asked == "record" {
