@@ -98,12 +98,13 @@ func writeAround(repo *source, mem tarn.Store[int64, Product], watch strategies.
 }
 
 // writeBack: a write is acknowledged at once and reaches the database soon after, in a batch, and together with
-// later writes of the same product. There is no journal here: a crash would lose what is pending.
+// later writes of the same product. There is no journal here: a crash would lose what is pending. With -redis, other
+// processes could read older values meanwhile, but there are none.
 func writeBack(repo *source, mem tarn.Store[int64, Product], watch strategies.Option) (catalogue, error) {
 	find := tarn.LoadManyFunc(repo.Find, repo.FindMany, sql.ErrNoRows)
 	save := tarn.WriteManyFuncs(repo.Apply)
 	products, err := strategies.WriteBack(strategies.ReadThrough(mem, find, life, watch), save,
-		strategies.WriteBackConfig[int64, Product]{}, watch)
+		strategies.WriteBackConfig[int64, Product]{}, watch, strategies.WithSharedStore())
 	if err != nil {
 		return catalogue{}, err
 	}
