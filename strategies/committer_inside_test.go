@@ -407,7 +407,7 @@ func TestCommitterNumbersAnew(t *testing.T) {
 		require.NoError(t, again.begin(t.Context(), again.journal.(*memjournal.Journal).Position().Seq))
 		x := r.save("a")
 		require.NoError(t, again.do(t.Context(), x))
-		require.EqualValues(t, 2<<40+1, x.put[0].Seq)
+		require.Equal(t, uint64(2<<40+1), x.put[0].Seq)
 		require.NoError(t, again.close(t.Context()))
 		require.Error(t, again.begin(t.Context(), 1<<63-1))
 	})
