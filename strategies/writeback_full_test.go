@@ -294,6 +294,7 @@ func TestWriteBackHugeSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, wbConfig{MaxDelay: time.Hour, MaxPendingBytes: math.MaxInt64, WhenFull: strategies.RefuseWhenFull,
 			Size: func(string, int) int64 { return math.MaxInt64/2 + 1 }}, (*ledger).batched)
+		require.NoError(t, r.Pause(r.ctx)) // a refusal has what is pending be written at once
 		r.set(t, "a", 1)
 		require.ErrorIs(t, r.Set(r.ctx, "b", 1), tarn.ErrFull)
 		r.set(t, "a", 2)
