@@ -7,6 +7,9 @@ require (
 	github.com/tarncache/tarn v0.1.0
 )
 
-require golang.org/x/sync v0.19.0 // indirect
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	golang.org/x/sync v0.19.0 // indirect
+)
 
 replace github.com/tarncache/tarn => ../..
