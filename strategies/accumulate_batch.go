@@ -24,27 +24,7 @@ type deltaBatch[K comparable, V, D any] struct {
 // dispatch begins batches as they become due, until the queue is stopped.
 func (a *Accumulator[K, V, D]) dispatch() {
 	defer close(a.dispatched)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	queue := &a.table.queue
-	for {
-		now := a.table.now()
-		due, at, goOn := queue.next(now)
-		if !goOn {
-			return
-		}
-		if due != nil {
-			go a.flush(due)
-			continue
-		}
-		if timer.Stop(); at != never {
-			timer.Reset(at - now)
-		}
-		select {
-		case <-queue.wake:
-		case <-timer.C:
-		}
-	}
+	a.table.queue.dispatch(a.table.now, a.flush)
 }
 
 // flush sends what the queue said is due: a batch that failed before, or a new one.

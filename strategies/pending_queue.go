@@ -177,6 +177,30 @@ func (q *pendingQueue[K, V]) next(now time.Duration) (batch []*pendingKey[K, V],
 	return batch, now, true
 }
 
+// dispatch calls flush, on a goroutine of its own, for each batch as it becomes due, until the queue is stopped.
+func (q *pendingQueue[K, V]) dispatch(now func() time.Duration, flush func(due []*pendingKey[K, V])) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		t := now()
+		due, at, goOn := q.next(t)
+		if !goOn {
+			return
+		}
+		if due != nil {
+			go flush(due)
+			continue
+		}
+		if timer.Stop(); at != never {
+			timer.Reset(at - t)
+		}
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		}
+	}
+}
+
 // freshDue returns when the next batch of fresh keys is due. The caller holds mu.
 func (q *pendingQueue[K, V]) freshDue(now time.Duration, crowded bool) time.Duration {
 	switch {

@@ -14,27 +14,7 @@ import (
 // dispatch begins batches as they become due, until the queue is stopped.
 func (c *WriteBackCache[K, V]) dispatch() {
 	defer close(c.dispatched)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	queue := &c.table.queue
-	for {
-		now := c.table.now()
-		batch, at, goOn := queue.next(now)
-		if !goOn {
-			return
-		}
-		if batch != nil {
-			go c.flush(batch)
-			continue
-		}
-		if timer.Stop(); at != never {
-			timer.Reset(at - now)
-		}
-		select {
-		case <-queue.wake:
-		case <-timer.C:
-		}
-	}
+	c.table.queue.dispatch(c.table.now, c.flush)
 }
 
 // flush writes one batch and puts back what failed.
