@@ -164,6 +164,10 @@ func TestStaleIfError(t *testing.T) {
 				} {
 					src.set(stall, nil)
 					hasValue(t, 1, get(t.Context()), rule)
+					loads := src.loaded()
+					hasValue(t, 1, get(t.Context()), rule)
+					require.Equal(t, loads, src.loaded(), "%s, and is left alone for a while", rule)
+					time.Sleep(ttl.DefaultThrottle)
 				}
 				src.set(takes(time.Second/2), nil)
 				hurried, cancel := context.WithTimeout(t.Context(), time.Millisecond)

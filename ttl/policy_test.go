@@ -455,7 +455,7 @@ func ExamplePolicy_Validate() {
 	fmt.Println(ttl.Policy{StaleIfError: time.Hour}.Validate())
 	// Output:
 	// ttl: Policy.Jitter is not between 0 and 1: 10
-	// ttl: Policy.Fresh is zero, so a value never becomes stale; StaleWhileRevalidate, StaleIfError and EarlyRefresh need it
+	// ttl: Policy.Fresh is zero, so a value never becomes stale; StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter need it
 }
 
 func ExamplePolicy_Slide() {
