@@ -243,21 +243,29 @@ func (l *load[K, V]) served(f *flight[K, V], lease *tarn.Lease[V]) bool {
 	case !e.Stale:
 		return f.early == 0 || lease.State == tarn.Leased || l.reader.renewed(e, f.early)
 	default:
+		if lease.State != tarn.Leased {
+			return false
+		}
 		standing := l.reader.standing(e)
-		return lease.State == tarn.Leased && (standing == due || standing == revalidating)
+		return standing == due || standing == revalidating || standing == rescuing && e.Rescued
 	}
 }
 
 // found says how an entry answers that a load found where it looked for a lease.
 func (l *load[K, V]) found(f *flight[K, V], e *tarn.Entry[V]) How {
-	how, _ := howHit(e)
-	if !e.Stale || l.reader.standing(e) == due {
-		return how
+	how, kind := howHit(e)
+	if e.Stale {
+		switch l.reader.standing(e) {
+		case revalidating:
+			how, kind = HowStale, tarn.EventStaleHit
+		case rescuing:
+			how, kind = HowRescued, tarn.EventRescued
+		}
 	}
-	if !l.background.Load() {
-		l.reader.note(l.ctx, tarn.EventStaleHit, f.key)
+	if !l.background.Load() && (how == HowStale || how == HowRescued) {
+		l.reader.note(l.ctx, kind, f.key)
 	}
-	return HowStale
+	return how
 }
 
 // withPlace runs f, which is one load or one call of it, when the bound on loads has a place for it. What a loader

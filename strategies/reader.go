@@ -387,5 +387,9 @@ func (c *cost) load() time.Duration { return time.Duration(c.ns.Load()) }
 
 func (c *cost) add(took time.Duration) {
 	old := c.ns.Load()
-	c.ns.CompareAndSwap(old, old+(int64(took)-old)/8) // a lost update is no loss to an average
+	now := old + (int64(took)-old)/8
+	if old == 0 {
+		now = int64(took) // the first says all that is known
+	}
+	c.ns.CompareAndSwap(old, now) // a lost update is no loss to an average
 }
