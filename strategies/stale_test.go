@@ -343,7 +343,7 @@ func TestEarlyRefresh(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 				src := newSource(map[string]int{"a": 1})
-				src.set(takes(time.Second), nil)
+				src.set(takes(time.Second/8), nil)
 				opts := append(way.opts, strategies.WithTTL(ttl.Policy{Fresh: time.Minute, EarlyRefresh: 1}))
 				c := strategies.ReadThrough(store, src, opts...)
 				get := func() reply { return <-calls(func() (int, error) { return way.get(t.Context(), c, "a") }) }
