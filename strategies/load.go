@@ -124,9 +124,8 @@ func (l *load[K, V]) run() {
 	defer func() {
 		l.rescue(l.flights, recover())
 		l.fail(l.flights, &tarn.PanicError{}) // all have landed, unless a function called Goexit
-		limit.Stop()
-		if l.timedOut() {
-			l.armed.Do(l.rearmLate) // or waits for it
+		if !limit.Stop() || l.timedOut() {
+			l.armed.Do(l.rearmLate) // or waits for expire, which does it
 		}
 		l.cancel()
 		for _, f := range l.flights {

@@ -267,7 +267,8 @@ func WithHoldLife(d time.Duration) ReadOption {
 
 // WithBlindFills stores what was loaded without asking whether the key changed meanwhile, and lets callers share
 // any load of their key that runs. It saves the lease. It gives up that a read never returns to the past: a value
-// that was read from the source before a write and stored after it stays until it expires.
+// that was read from the source before a write and stored after it stays until it expires. Nor is a source that fails
+// left alone: an old value, which may have been removed meanwhile, is served to each caller but not stored again.
 func WithBlindFills() ReadOption {
 	return readOption(func(c *readConfig) { c.blindFills = true })
 }

@@ -110,8 +110,8 @@ func (l *load[K, V]) timedOut() bool { return l.ctx.Err() == context.DeadlineExc
 // rearmLate ends the leases of a load that is above its time limit. Its callers have been answered.
 func (l *load[K, V]) rearmLate() {
 	r := l.reader
-	if r.leaser == nil || !r.rearms() {
-		return // leases end by themselves
+	if r.leaser == nil || !r.rearms() || l.ctx.Err() == context.Canceled {
+		return // leases end by themselves, or the source is not to blame
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), defaultSettleTimeout)
 	defer cancel()
