@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -546,25 +547,30 @@ func TestRefreshAfterOfAChosenLife(t *testing.T) {
 func TestRefreshGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys, rows := numbered(50)
-		var calls [][]string
+		var calls []int // how many keys each had
 		var mu sync.Mutex
 		one := func(_ context.Context, key string) (int, error) { t.Error("one by one"); return rows[key], nil }
 		many := func(_ context.Context, keys []string) (map[string]int, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			calls = append(calls, keys)
+			calls = append(calls, len(keys))
 			found := make(map[string]int)
 			for _, k := range keys {
 				found[k] = rows[k]
 			}
 			return found, nil
 		}
+		called := func() []int {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(calls)
+		}
 		c := strategies.ReadThrough(newMemory[string, int](t), tarn.LoadManyFunc(one, many),
 			policy(ttl.Policy{Fresh: time.Minute, StaleWhileRevalidate: time.Hour}),
 			strategies.WithRefreshGather(10*time.Millisecond), strategies.WithMaxBatch(40))
 		_, err := tarn.GetMany(t.Context(), c, keys)
 		require.NoError(t, err)
-		require.Len(t, calls, 2)
+		require.Equal(t, []int{40, 10}, called())
 		time.Sleep(time.Minute)
 		for i, key := range keys {
 			for range 2 {
@@ -575,18 +581,16 @@ func TestRefreshGather(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		require.Len(t, calls, 3, "a full one departs at once")
-		require.Len(t, calls[2], 40)
+		require.Equal(t, []int{40, 10, 40}, called(), "a full one departs at once")
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
-		require.Len(t, calls, 4)
-		require.Len(t, calls[3], 10)
+		require.Equal(t, []int{40, 10, 40, 10}, called())
 
 		time.Sleep(2 * time.Minute)
 		hasValue(t, 0, <-asked(t.Context(), c, keys[0]))
 		require.NoError(t, c.Close(t.Context()))
 		time.Sleep(time.Second)
-		require.Len(t, calls, 4, "what is being gathered when the cache closes is not loaded")
+		require.Len(t, called(), 4, "what is being gathered when the cache closes is not loaded")
 	})
 }
 
