@@ -117,8 +117,8 @@ type Scanner[K comparable, V any] interface {
 // Hitter is a Store that answers the common case, a hit, with the value alone: copying a whole Entry from caller to
 // caller costs more than finding it.
 type Hitter[K comparable, V any] interface {
-	// Hit returns the value of key if Get would return it as an entry that is neither Negative nor Stale. If ok is
-	// false, that says nothing: ask Get.
+	// Hit returns the value of key if Get would return it as an entry that is neither Negative nor Stale nor Rescued. If
+	// ok is false, that says nothing: ask Get.
 	Hit(key K) (value V, ok bool)
 }
 

@@ -36,6 +36,9 @@ var (
 	// ErrLoadTimeout says that a load did not return within its time limit.
 	ErrLoadTimeout = errors.New("tarn: load exceeded its time limit")
 
+	// ErrStoreTimeout says that the store did not answer within its time limit; see strategies.WithStoreTimeout.
+	ErrStoreTimeout = errors.New("tarn: the store exceeded its time limit")
+
 	// ErrTooManyHolds says that a key is held by more writers than a store keeps apart. Nothing was changed.
 	ErrTooManyHolds = errors.New("tarn: too many writers hold the key")
 )

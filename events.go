@@ -36,7 +36,7 @@ type EventKind uint8
 const (
 	EventHit           EventKind = iota + 1 // a read was answered from the cache
 	EventNegativeHit                        // a read was answered by a remembered absence
-	EventStaleHit                           // a read was answered with a stale value, while or instead of loading
+	EventStaleHit                           // a read was answered with a stale value, while that is being replaced
 	EventMiss                               // a read found nothing in the cache
 	EventLoaded                             // the source answered a load; that it has no such key is an answer
 	EventLoadFailed                         // a load failed
@@ -56,6 +56,7 @@ const (
 	EventReplayed                           // pending writes of an earlier process were found in the journal, and accepted
 	EventJournalFailed                      // an append to the journal failed; N is how many records it had, at least 1
 	EventBlocked                            // a write has waited for room among the pending
+	EventRescued                            // a read was answered with an old value, since the source failed or was too slow
 )
 
 var eventNames = [...]string{
@@ -65,7 +66,7 @@ var eventNames = [...]string{
 	EventMaybeStale: "maybe stale", EventEvicted: "evicted", EventExpired: "expired", EventFlushed: "flushed",
 	EventCoalesced: "coalesced", EventRetried: "retried", EventDeadLettered: "dead-lettered",
 	EventPanicked: "panicked", EventUndecodable: "undecodable", EventReplayed: "replayed",
-	EventJournalFailed: "journal failed", EventBlocked: "blocked",
+	EventJournalFailed: "journal failed", EventBlocked: "blocked", EventRescued: "rescued",
 }
 
 // String returns the kind in words.

@@ -104,6 +104,8 @@ type Entry[V any] struct {
 	Expires  ttl.Time // from then on the entry is gone; 0: never
 	Negative bool     // the source said that there is no such key; Value is of no meaning
 	Stale    bool     // set by a store's Get when Fresh has passed; ignored by Set
+	Rescued  bool     // the source failed when the value was to be replaced, which is tried again after Fresh. A store that
+	// cannot keep it may drop it; then the value passes for a fresh one until Fresh.
 }
 
 // Loader reads one key from the source. See [LoadFunc].

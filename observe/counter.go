@@ -121,6 +121,8 @@ func statOf(kind tarn.EventKind) Stat {
 		return stat("hits", "kind", "negative", hits)
 	case tarn.EventStaleHit:
 		return stat("hits", "kind", "stale", hits)
+	case tarn.EventRescued:
+		return stat("hits", "kind", "rescued", hits)
 	case tarn.EventMiss:
 		return stat("misses", "", "", "Reads that found nothing to serve in the cache.")
 	case tarn.EventLoaded:

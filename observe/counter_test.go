@@ -39,6 +39,7 @@ func TestCounterCountsKeys(t *testing.T) {
 		{"a hit", tarn.Event{Kind: tarn.EventHit, N: 1}, "cache.hits.fresh", 1},
 		{"an absence is a hit too", tarn.Event{Kind: tarn.EventNegativeHit, N: 1}, "cache.hits.negative", 1},
 		{"and what is stale", tarn.Event{Kind: tarn.EventStaleHit, N: 1}, "cache.hits.stale", 1},
+		{"and what is served for want of a source", tarn.Event{Kind: tarn.EventRescued, N: 1}, "cache.hits.rescued", 1},
 		{"a miss", tarn.Event{Kind: tarn.EventMiss, N: 1}, "cache.misses", 1},
 		{"a batch counts its keys", tarn.Event{Kind: tarn.EventLoaded, N: 7}, "cache.loads.success", 7},
 		{"an event that says no number concerns one", tarn.Event{Kind: tarn.EventLoadFailed}, "cache.loads.error", 1},

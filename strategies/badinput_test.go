@@ -72,6 +72,27 @@ func TestBadInput(t *testing.T) {
 		}},
 		{"strategies: WithLoadTimeout: not positive: 0s", func() { strategies.WithLoadTimeout(0) }},
 		{"strategies: WithLoadTimeout: not positive: -1s", func() { strategies.WithLoadTimeout(-time.Second) }},
+		{"strategies: WithSoftTimeout: not positive: 0s", func() { strategies.WithSoftTimeout(0) }},
+		{"strategies: WithStoreTimeout: not positive: 0s", func() { strategies.WithStoreTimeout(0) }},
+		{"strategies: WithRefreshGather: not positive: 0s", func() { strategies.WithRefreshGather(0) }},
+		{"strategies: WithSoftTimeout 31s is above WithLoadTimeout 30s", func() {
+			read(ok, src.source, strategies.WithSoftTimeout(31*time.Second),
+				strategies.WithTTL(ttl.Policy{Fresh: 1, StaleIfError: 1}))
+		}},
+		{"strategies: WithSoftTimeout 2s is above WithLoadTimeout 1s", func() {
+			aside(ok, strategies.WithLoadTimeout(time.Second), strategies.WithSoftTimeout(2*time.Second))
+		}},
+		{"strategies: WithSoftTimeout needs Policy.StaleIfError", func() {
+			read(ok, src.source, strategies.WithSoftTimeout(time.Second))
+		}},
+		{"strategies: WithSoftTimeout and WithBlindFills exclude each other", func() {
+			read(ok, src.source, strategies.WithSoftTimeout(time.Second), strategies.WithBlindFills(),
+				strategies.WithTTL(ttl.Policy{Fresh: 1, StaleIfError: 1}))
+		}},
+		{"Policy.Throttle", func() { strategies.WithTTL(ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: 2}) }},
+		{"Policy.EarlyRefresh and RefreshAfter", func() {
+			strategies.WithTTL(ttl.Policy{Fresh: 1, EarlyRefresh: 1, RefreshAfter: 0.5})
+		}},
 		{"strategies: WithLoadContext: f is nil", func() { strategies.WithLoadContext(nil) }},
 		{"strategies: WithMaxLoads: not positive: 0", func() { strategies.WithMaxLoads(0) }},
 		{"strategies: WithMaxBatch: not positive: -3", func() { strategies.WithMaxBatch(-3) }},

@@ -14,13 +14,17 @@ func (r *reader[K, V]) getMany(ctx context.Context, keys []K, into []tarn.Result
 	if err := sameLength(len(keys), len(into)); err != nil || len(keys) == 0 {
 		return err
 	}
-	if r.hitter == nil || r.attentive.Load() != 0 {
+	attentive := r.attentive.Load()
+	if r.hitter == nil || attentive&^attentiveObserver != 0 {
 		return r.getEntries(ctx, keys, into, loader)
 	}
 	var rest []int
 	for i, key := range keys {
 		if v, ok := r.hitter.Hit(key); ok {
 			into[i] = tarn.Result[V]{Value: v}
+			if attentive != 0 {
+				r.note(ctx, tarn.EventHit, key)
+			}
 		} else {
 			rest = append(rest, i)
 		}
@@ -84,7 +88,7 @@ func (r *reader[K, V]) getEach(ctx context.Context, keys []K, into []tarn.Result
 		return tarn.ErrClosed
 	}
 	for i, key := range keys {
-		into[i].Value, into[i].Err = r.getEntry(ctx, key, nil)
+		into[i].Value, into[i].Err = r.getEntry(ctx, key, nil, nil)
 	}
 	return nil
 }
@@ -105,10 +109,10 @@ func (r *reader[K, V]) around(keys []K) (which []int) {
 // lookup reads the keys from the store. One by one, a key that fails keeps none of the others.
 func (r *reader[K, V]) lookup(ctx context.Context, keys []K, lookups []tarn.Lookup[V]) error {
 	if r.batch != nil {
-		return r.batch.GetMany(ctx, keys, lookups)
+		return r.many.GetMany(ctx, keys, lookups)
 	}
 	return eachOf(len(keys), func(i int) (err error) {
-		lookups[i].Entry, lookups[i].Found, err = r.store.Get(ctx, keys[i])
+		lookups[i].Entry, lookups[i].Found, err = r.one.Get(ctx, keys[i])
 		return err
 	})
 }
@@ -153,16 +157,27 @@ func (r *reader[K, V]) missMany(
 	ctx context.Context, keys []K, lookups []tarn.Lookup[V], into []tarn.Result[V], rest []int, loader tarn.Loader[K, V],
 ) {
 	var load []int
+	late, stop := (<-chan struct{})(nil), func() bool { return false }
 	for _, i := range rest {
-		e, found := lookups[i].Entry, lookups[i].Found
-		switch {
-		case found && r.config.policy.Revalidating(r.clock.Now(), e.Fresh):
-			r.note(ctx, tarn.EventStaleHit, keys[i])
-			if loader != nil {
-				r.refresh(ctx, keys[i], loader, false)
+		e := &lookups[i].Entry
+		if lookups[i].Found {
+			standing := r.standing(e)
+			if _, ok := r.serves(ctx, keys[i], loader, e, standing); ok {
+				into[i].Value, into[i].Err = answer(*e)
+				continue
 			}
-			into[i].Value, into[i].Err = answer(e)
-			continue
+			if lookups[i].Found = standing == rescuing && loader != nil; lookups[i].Found && r.spared(keys[i], e) {
+				r.note(ctx, tarn.EventRescued, keys[i])
+				into[i].Value, into[i].Err = answer(*e)
+				continue
+			}
+			if lookups[i].Found && late == nil {
+				if c, end := r.patience(); end != nil {
+					late, stop = c, end
+				}
+			}
+		}
+		switch {
 		case loader == nil:
 			into[i] = tarn.Result[V]{Err: tarn.ErrNotFound}
 		default:
@@ -173,18 +188,28 @@ func (r *reader[K, V]) missMany(
 	if len(load) == 0 {
 		return
 	}
-	r.loadBatch(ctx, keys, into, load, loader)
+	defer stop()
+	r.loadBatch(ctx, keys, into, load, loader, func(i int) <-chan struct{} {
+		if lookups[i].Found {
+			return late
+		}
+		return nil
+	})
 	for _, i := range load {
-		if e := lookups[i].Entry; lookups[i].Found && r.rescues(ctx, e, into[i].Err) {
-			r.note(ctx, tarn.EventStaleHit, keys[i])
-			into[i].Value, into[i].Err = answer(e)
+		if e := &lookups[i].Entry; into[i].Err == errGaveUp || lookups[i].Found && r.rescues(ctx, e, into[i].Err) {
+			r.note(ctx, tarn.EventRescued, keys[i])
+			into[i].Value, into[i].Err = answer(*e)
 		}
 	}
 }
 
+// errGaveUp stands for the answer of a load that a caller with an old value waits for no longer.
+var errGaveUp = errors.New("tarn: load: waited for long enough")
+
 // loadBatch is load for the keys at the indexes in which.
 func (r *reader[K, V]) loadBatch(
 	ctx context.Context, keys []K, into []tarn.Result[V], which []int, loader tarn.Loader[K, V],
+	late func(i int) <-chan struct{},
 ) {
 	if err := r.loadable(ctx, loader); err != nil {
 		for _, i := range which {
@@ -201,7 +226,10 @@ func (r *reader[K, V]) loadBatch(
 		}
 	}
 	for i, f := range r.boardBatch(ctx, keys, distinct, loader) {
-		into[distinct[i]] = r.await(ctx, f)
+		at, gaveUp := distinct[i], false
+		if into[at], _, gaveUp = r.await(ctx, f, late(at)); gaveUp {
+			into[at].Err = errGaveUp
+		}
 	}
 	for _, i := range which {
 		if at, ok := first[keys[i]]; ok {
@@ -210,30 +238,39 @@ func (r *reader[K, V]) loadBatch(
 	}
 }
 
-// await waits for a flight, or for ctx. A nil flight is one that cannot be waited for.
-func (r *reader[K, V]) await(ctx context.Context, f *flight[K, V]) tarn.Result[V] {
+// await waits for a flight, for ctx, or for late: then it gives up, and the load goes on without it. A nil flight is one
+// that cannot be waited for.
+func (r *reader[K, V]) await(
+	ctx context.Context, f *flight[K, V], late <-chan struct{},
+) (res tarn.Result[V], how How, gaveUp bool) {
 	if f == nil {
-		return tarn.Result[V]{Err: tarn.ErrRecursive}
+		return tarn.Result[V]{Err: tarn.ErrRecursive}, HowUnknown, false
 	}
 	if n := nestOf(ctx); n != nil {
 		if !n.wait(f.nest) {
 			r.flights.leave(f)
-			return tarn.Result[V]{Err: tarn.ErrRecursive}
+			return tarn.Result[V]{Err: tarn.ErrRecursive}, HowUnknown, false
 		}
 		defer n.awake(f.nest)
 	}
 	select {
 	case <-f.done:
-		return tarn.Result[V]{Value: f.value, Err: f.err}
+	case <-late:
 	case <-ctx.Done():
 	}
 	select {
-	case <-f.done: // both came: one key of a batch may have waited until the context ended, while this one was loaded
-		return tarn.Result[V]{Value: f.value, Err: f.err}
+	case <-f.done: // perhaps both came: one key of a batch may have waited for long enough, while this one was loaded
+		return tarn.Result[V]{Value: f.value, Err: f.err}, f.how, false
 	default:
-		r.flights.leave(f)
-		return tarn.Result[V]{Err: ctx.Err()}
 	}
+	if err := ctx.Err(); err != nil {
+		r.flights.leave(f)
+		return tarn.Result[V]{Err: err}, HowUnknown, false
+	}
+	if !r.flights.giveUp(f) {
+		r.flights.leave(f)
+	}
+	return res, HowUnknown, true
 }
 
 // boardBatch finds a flight for each of the distinct keys at the indexes in which, and starts the new ones as one

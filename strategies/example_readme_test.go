@@ -213,6 +213,31 @@ func Example_readmeObserver() {
 	// 1 1
 }
 
+func Example_readmeResilience() {
+	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
+	users := strategies.ReadThrough(memory.New(memory.Options[int64, User]{MaxEntries: 10_000}), find,
+		strategies.WithTTL(ttl.Policy{
+			Fresh:                time.Minute,
+			RefreshAfter:         0.8,              // from 48 seconds on, whoever uses it has it reloaded in the background
+			StaleWhileRevalidate: time.Minute,      // after that minute, the old value at once while one caller reloads
+			StaleIfError:         24 * time.Hour,   // and for a day, if the source fails
+			Throttle:             10 * time.Second, // then it is asked again only after this time, by one caller
+			Jitter:               0.1,
+		}),
+		strategies.WithSoftTimeout(100*time.Millisecond), // longer nobody waits who could be given an old value
+		strategies.WithLoadTimeout(5*time.Second),        // nor anybody longer than this
+		strategies.WithStoreTimeout(50*time.Millisecond), // a Redis that is slower has failed, and the source answers
+	)
+
+	a, err := users.Answer(ctx, 1) // Get, for who wants to know how old it is
+	fmt.Println(a.How, err)
+	a, err = users.Answer(ctx, 1)
+	fmt.Println(a.How, a.FreshFor > 50*time.Second, err)
+	// Output:
+	// loaded <nil>
+	// fresh true <nil>
+}
+
 func Example_readmeDeadLetter() {
 	save := tarn.WriteValueFuncs(func(context.Context, User) error {
 		return tarn.Permanent(errors.New("name is taken")) // trying again will not mend it

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
 )
 
 // flight is one load of one key on its way to whoever may share it.
@@ -30,17 +31,22 @@ type flight[K comparable, V any] struct {
 	done chan struct{} // closed when value and err are final
 
 	// Protected by flights.mu.
-	looked  bool       // the key is being looked at, or was for the last time: who comes now needs a proof
-	token   tarn.Token // the lease to ask about; zero: none, so there is no proof
-	mine    bool       // token is this flight's own lease
-	old     bool       // an entry was there, too old or about to be
-	broken  uint64     // what the key was to be repaired of when the flight looked; 0: nothing
+	looked  bool           // the key is being looked at, or was for the last time: who comes now needs a proof
+	token   tarn.Token     // the lease to ask about; zero: none, so there is no proof
+	mine    bool           // token is this flight's own lease
+	old     bool           // an entry was there, too old or about to be
+	was     *tarn.Entry[V] // it, if it may be served again should the load fail; nil otherwise
+	broken  uint64         // what the key was to be repaired of when the flight looked; 0: nothing
 	waiters int
 	left    bool // the last waiter has left: the load is cancelled, nobody may join
+	slow    bool // a caller waited for as long as it should; one seat stays taken, so that the load goes on
 	landed  bool
 
 	value V
 	err   error
+	how   How
+
+	early ttl.Time // the end of the fresh entry that is to be replaced; 0: it is stale, or there is none. Never changes
 }
 
 // flights are the loads of a reader: of each key at most one that runs and one that waits to begin.
@@ -170,14 +176,45 @@ func (t *flights[K, V]) leave(f *flight[K, V]) {
 	}
 }
 
+// giveUp gives back the seat of a caller who waits no longer, and reports whether the load goes on, with a seat taken for
+// good, by itself: unless too many do.
+func (t *flights[K, V]) giveUp(f *flight[K, V]) (goesOn bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, l := f.load.reader, f.load
+	switch {
+	case f.slow:
+		f.waiters--
+		return true
+	case f.landed:
+		return true
+	case l.background.Load():
+	case r.refreshing.Load() >= maxRefreshes:
+		return false
+	default:
+		r.refreshing.Add(1)
+		l.background.Store(true)
+	}
+	f.slow = true
+	return true
+}
+
+// underway reports whether key is being loaded, or with slow, whether that has taken too long for somebody.
+func (t *flights[K, V]) underway(key K, slow bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.slots[key]
+	return s != nil && !s.running.left && (!slow || s.running.slow)
+}
+
 // land makes a flight's result known, once, and returns the flight that takes off next, if there is one.
-func (t *flights[K, V]) land(f *flight[K, V], v V, err error) (next *flight[K, V]) {
+func (t *flights[K, V]) land(f *flight[K, V], v V, err error, how How) (next *flight[K, V]) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f.landed {
 		return nil
 	}
-	f.landed, f.value, f.err = true, v, err
+	f.landed, f.value, f.err, f.how = true, v, err, how
 	close(f.done)
 	if !f.left {
 		f.load.live--
@@ -216,7 +253,10 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 	defer t.mu.Unlock()
 	for i, f := range fs {
 		f.token, f.mine = leases[i].Token, leases[i].State == tarn.Granted
-		f.old = leases[i].Found
+		if f.old, f.was = leases[i].Found, nil; f.old && leases[i].Entry.Stale && f.load.reader.rearms() {
+			was := leases[i].Entry
+			f.was = &was
+		}
 	}
 }
 
@@ -264,16 +304,23 @@ func (t *flights[K, V]) end(l *load[K, V]) {
 	}
 }
 
+// shut lets nothing new begin.
+func (t *flights[K, V]) shut() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle != nil {
+		return
+	}
+	t.idle = make(chan struct{})
+	if len(t.loads) == 0 {
+		close(t.idle)
+	}
+}
+
 // close cancels what runs, lets nothing new begin, and waits until all has ended or ctx is done.
 func (t *flights[K, V]) close(ctx context.Context) error {
+	t.shut()
 	t.mu.Lock()
-	first := t.idle == nil
-	if first {
-		t.idle = make(chan struct{})
-		if len(t.loads) == 0 {
-			close(t.idle)
-		}
-	}
 	var cancels []context.CancelFunc
 	for l := range t.loads {
 		cancels = append(cancels, l.cancel)

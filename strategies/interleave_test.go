@@ -74,7 +74,9 @@ func TestRacesAreFound(t *testing.T) {
 	}{
 		{"fills need a lease", races.Settings{Store: loosely(looseRules{fillsBlindly: true})}, []string{
 			"fill and invalidation", "fetches and an invalidation", "readers of two processes", "a load takes too long",
-			"stale while revalidating", "stale if the source fails", "expiry", "one writes and one deletes",
+			"stale while revalidating", "stale if the source fails", "re-arming and a writer",
+			"re-arming and a deleting writer", "a refresh and a writer", "a reload before the end",
+			"re-arming and another process's invalidation", "a value that was rescued is tried again", "expiry", "one writes and one deletes",
 			"two readers and a writer", "overlapping batches", "the outcome is unknown",
 			"write-back", "write-back, two writes", "waiting for another process's load", "joining who waits",
 			"waiting while the key is written",

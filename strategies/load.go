@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +28,8 @@ type load[K comparable, V any] struct {
 	many    tarn.BatchLoader[K, V] // nil: one key at a time
 	flights []*flight[K, V]
 
-	early      bool // reload although the stored entry is fresh
-	background bool // no caller waits
+	background atomic.Bool // no caller waits, or one does no longer; it changes under flights.mu
+	armed      sync.Once   // of a load above its time limit: its leases were ended
 
 	ctx    context.Context
 	cancel context.CancelFunc // nil until the load begins; protected by flights.mu
@@ -125,7 +124,9 @@ func (l *load[K, V]) run() {
 	defer func() {
 		l.rescue(l.flights, recover())
 		l.fail(l.flights, &tarn.PanicError{}) // all have landed, unless a function called Goexit
-		limit.Stop()
+		if !limit.Stop() || l.timedOut() {
+			l.armed.Do(l.rearmLate) // or waits for expire, which does it
+		}
 		l.cancel()
 		for _, f := range l.flights {
 			f.nest.end()
@@ -156,7 +157,7 @@ func (l *load[K, V]) loadAll(fs []*flight[K, V]) {
 
 // unburden gives the place among the background loads back.
 func (l *load[K, V]) unburden() {
-	if l.background {
+	if l.background.Load() {
 		l.reader.refreshing.Add(-1)
 	}
 }
@@ -172,19 +173,25 @@ func (l *load[K, V]) rescue(fs []*flight[K, V], v any) {
 // expire gives up on a load that is above its time limit, so that a loader that ignores its context, or a store that
 // stalls, hangs nobody. The loader may still run then, beside the next load of its key. Its context ends by its own
 // deadline: cancelled here, a loader that obeys could not tell why. Leases end by themselves about now.
-func (l *load[K, V]) expire() { l.fail(l.flights, tarn.ErrLoadTimeout) }
+//
+// An old value that is to be served for want of the new one is stored again here, under the lease, which lasts a little
+// longer in that case.
+func (l *load[K, V]) expire() {
+	l.fail(l.flights, tarn.ErrLoadTimeout)
+	l.armed.Do(l.rearmLate)
+}
 
 // fail lands those of fs that have not landed with err.
 func (l *load[K, V]) fail(fs []*flight[K, V], err error) {
 	var zero V
 	for _, f := range fs {
-		l.land(f, zero, err)
+		l.land(f, zero, err, HowUnknown)
 	}
 }
 
 // land makes a result known and starts the flight that waited for this one to end.
-func (l *load[K, V]) land(f *flight[K, V], v V, err error) {
-	if next := l.reader.flights.land(f, v, err); next != nil {
+func (l *load[K, V]) land(f *flight[K, V], v V, err error, how How) {
+	if next := l.reader.flights.land(f, v, err, how); next != nil {
 		next.load.start()
 	}
 }
@@ -202,7 +209,7 @@ func (l *load[K, V]) look(fs []*flight[K, V], wait bool) (left, waiting []*fligh
 	for i, f := range fs {
 		keys[i], leases[i], f.broken = f.key, tarn.Lease[V]{}, r.broken(f.key)
 	}
-	terms := tarn.LeaseTerms{Life: r.config.loadTimeout, Refresh: true} // stale ones are replaced
+	terms := tarn.LeaseTerms{Life: r.leaseLife(), Refresh: true} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
 		r.storeFailed(l.ctx, err, keys...) // what has no lease is loaded and not stored
 	}
@@ -213,11 +220,9 @@ func (l *load[K, V]) look(fs []*flight[K, V], wait bool) (left, waiting []*fligh
 		case l.served(f, lease):
 			l.release(l.ctx, fs[i:i+1])
 			l.asked(fs[i : i+1])
-			if lease.Entry.Stale && !l.background {
-				r.note(l.ctx, tarn.EventStaleHit, f.key)
-			}
+			how := l.found(f, &lease.Entry)
 			v, err := answer(lease.Entry)
-			l.land(f, v, err)
+			l.land(f, v, err, how)
 		case wait && l.awaits(f, lease):
 			waiting = append(waiting, f)
 		default:
@@ -235,11 +240,31 @@ func (l *load[K, V]) served(f *flight[K, V], lease *tarn.Lease[V]) bool {
 	case !lease.Found || f.broken != 0:
 		return false
 	case !e.Stale:
-		return !l.early || lease.State == tarn.Leased
+		return f.early == 0 || lease.State == tarn.Leased || l.reader.renewed(e, f.early)
 	default:
-		r := l.reader
-		return lease.State == tarn.Leased && r.config.policy.Revalidating(r.clock.Now(), e.Fresh)
+		if lease.State != tarn.Leased {
+			return false
+		}
+		standing := l.reader.standing(e)
+		return standing == due || standing == revalidating || standing == rescuing && e.Rescued
 	}
+}
+
+// found says how an entry answers that a load found where it looked for a lease.
+func (l *load[K, V]) found(f *flight[K, V], e *tarn.Entry[V]) How {
+	how, kind := howHit(e)
+	if e.Stale {
+		switch l.reader.standing(e) {
+		case revalidating:
+			how, kind = HowStale, tarn.EventStaleHit
+		case rescuing:
+			how, kind = HowRescued, tarn.EventRescued
+		}
+	}
+	if !l.background.Load() && (how == HowStale || how == HowRescued) {
+		l.reader.note(l.ctx, kind, f.key)
+	}
+	return how
 }
 
 // withPlace runs f, which is one load or one call of it, when the bound on loads has a place for it. What a loader
@@ -390,11 +415,11 @@ func (l *load[K, V]) deliver(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	for i, f := range fs {
 		switch res := results[i]; {
 		case res.Err == nil:
-			l.land(f, res.Value, nil)
+			l.land(f, res.Value, nil, HowLoaded)
 		case errors.Is(res.Err, tarn.ErrNotFound):
-			l.land(f, zero, tarn.ErrNotFound)
+			l.land(f, zero, tarn.ErrNotFound, HowLoaded)
 		default:
-			l.land(f, zero, l.explain(res.Err))
+			l.land(f, zero, l.explain(res.Err), HowUnknown)
 		}
 	}
 }
@@ -446,10 +471,19 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 		if err != nil {
 			results[i] = tarn.Loaded[V]{Err: err}
 		}
-		if !ok && f.old && errors.Is(results[i].Err, tarn.ErrNotFound) {
-			e, ok = tarn.Entry[V]{Negative: true, Expires: endOld}, true // the old value is not to be served again
+		fill := tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e}
+		switch err := results[i].Err; {
+		case ok || err == nil:
+		case errors.Is(err, tarn.ErrNotFound):
+			if f.old { // the old value is not to be served again
+				fill.Entry, fill.Store = tarn.Entry[V]{Negative: true, Expires: endOld}, true
+			}
+		case f.was != nil && l.timedOut():
+			continue // see rearmLate
+		case f.was != nil && l.ctx.Err() == nil:
+			fill = f.rearm()
 		}
-		fills = append(fills, tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e})
+		fills = append(fills, fill)
 	}
 	if len(fills) == 0 {
 		return
@@ -471,10 +505,26 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 	if r.config.observer == nil {
 		return
 	}
-	dropped := slices.DeleteFunc(fills, func(f tarn.Fill[K, V]) bool {
-		return f.Stored || !f.Store || f.Entry.Negative && f.Entry.Expires == endOld
-	})
-	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped}, keysOf(dropped)...)
+	observeKeys(ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped}, dropped(fs, results, fills)...)
+}
+
+// dropped returns the keys whose loaded value, or absence, was not stored. fills are of some of fs, in their order.
+func dropped[K comparable, V any](fs []*flight[K, V], results []tarn.Loaded[V], fills []tarn.Fill[K, V]) (keys []K) {
+	for i, f := range fs {
+		if len(fills) == 0 {
+			break
+		}
+		fill := &fills[0]
+		if fill.Key != f.key {
+			continue
+		}
+		fills = fills[1:]
+		answered := results[i].Err == nil || errors.Is(results[i].Err, tarn.ErrNotFound)
+		if answered && fill.Store && !fill.Stored && !(fill.Entry.Negative && fill.Entry.Expires == endOld) {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
 }
 
 // endOld is the deadline of an entry that is stored to end an old one.

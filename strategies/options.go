@@ -39,6 +39,9 @@ type readConfig struct {
 	common
 	policy       ttl.Policy
 	loadTimeout  time.Duration
+	softTimeout  time.Duration // 0: none
+	storeTimeout time.Duration // 0: none
+	gather       time.Duration // how long keys to be refreshed are gathered; 0: not
 	loadContext  func(context.Context) context.Context
 	maxLoads     int
 	maxBatch     int
@@ -73,7 +76,20 @@ func newReadConfig(opts []ReadOption) readConfig {
 	if c.withoutHolds && c.holdsRequired {
 		panic("strategies: WithoutHolds and WithHoldsRequired exclude each other")
 	}
+	c.agree()
 	return c
+}
+
+// agree panics if options contradict each other.
+func (c *readConfig) agree() {
+	switch d := c.softTimeout; {
+	case d > c.loadTimeout:
+		panic(fmt.Sprintf("strategies: WithSoftTimeout %v is above WithLoadTimeout %v", d, c.loadTimeout))
+	case d > 0 && c.policy.StaleIfError == 0:
+		panic("strategies: WithSoftTimeout needs Policy.StaleIfError: without it there is no old value to serve")
+	case c.blindFills && d > 0:
+		panic("strategies: WithSoftTimeout and WithBlindFills exclude each other")
+	}
 }
 
 func newWriteConfig(opts []WriteOption) writeConfig {
@@ -159,6 +175,42 @@ func WithLoadTimeout(d time.Duration) ReadOption {
 	return readOption(func(c *readConfig) { c.loadTimeout = d })
 }
 
+// WithSoftTimeout bounds how long a caller waits for a load who could be given an old value: one within the policy's
+// StaleIfError, which it needs. Then the caller gets that, and so does at once whoever comes while the load still runs; the
+// load goes on by itself, within its own time limit, and what it brings is stored. No more than 256 loads go on so at a
+// time, with those of the background; above that they end with their last caller. Left out, callers wait for as long as a
+// load may take; see [WithLoadTimeout]. It panics if d is not positive, and the strategy's constructor if d is above the
+// time limit of a load, or there is no StaleIfError.
+func WithSoftTimeout(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithSoftTimeout: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.softTimeout = d })
+}
+
+// WithStoreTimeout bounds how long the store is waited for, each time that it is asked on the way to a value: to read, to
+// lease, to fill. A store that takes longer has failed with [tarn.ErrStoreTimeout]: the source answers, if there is one,
+// and the observer is told. It needs a store that minds its context, and is of use with one behind a network. What
+// tells the store of a write has limits of its own: [WithSettleTimeout], and the caller's context. Left out, the store is
+// waited for as long as the caller's context, or a load's time limit, allows. It panics if d is not positive.
+func WithStoreTimeout(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithStoreTimeout: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.storeTimeout = d })
+}
+
+// WithRefreshGather gathers the keys that are to be reloaded in the background for a moment, of which d is the length, and
+// loads them by one LoadMany. It is for [ReadThrough] with a loader that is a [tarn.BatchLoader], and nothing to others.
+// The load has the values of the first caller's context. A caller who has to wait for a key that is being gathered waits
+// that much longer. Left out, each key is reloaded by itself and at once. It panics if d is not positive.
+func WithRefreshGather(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithRefreshGather: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.gather = d })
+}
+
 // WithLoadContext chooses which values of a caller's context a load sees. A load is shared by several callers and
 // runs on a context made from that of the first one, without its deadline and cancellation; f is given that
 // context and returns the one to load with. Left out, all values are kept. It panics if f is nil.
@@ -215,7 +267,8 @@ func WithHoldLife(d time.Duration) ReadOption {
 
 // WithBlindFills stores what was loaded without asking whether the key changed meanwhile, and lets callers share
 // any load of their key that runs. It saves the lease. It gives up that a read never returns to the past: a value
-// that was read from the source before a write and stored after it stays until it expires.
+// that was read from the source before a write and stored after it stays until it expires. Nor is a source that fails
+// left alone: an old value, which may have been removed meanwhile, is served to each caller but not stored again.
 func WithBlindFills() ReadOption {
 	return readOption(func(c *readConfig) { c.blindFills = true })
 }

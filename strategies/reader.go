@@ -15,8 +15,9 @@ import (
 
 // Why a hit is to be looked at.
 const (
-	attentiveHits    uint32 = 1 << iota // somebody is told of it, or it prolongs a life, or begins a refresh
-	attentiveRepairs                    // there are keys to go around
+	attentiveObserver uint32 = 1 << iota // somebody is told of it
+	attentiveHits                        // it prolongs a life, or begins a refresh
+	attentiveRepairs                     // there are keys to go around
 	attentiveClosed
 )
 
@@ -27,6 +28,8 @@ const maxRefreshes = 256
 type reader[K comparable, V any] struct {
 	store   tarn.Store[K, V]
 	batch   tarn.BatchStore[K, V] // nil: keys one by one
+	one     oneGetter[K, V]       // by which the store is read
+	many    manyGetter[K, V]      // nil: keys one by one
 	leaser  tarn.Leaser[K, V]     // nil: blind fills
 	holder  tarn.Holder[K, V]
 	toucher tarn.Toucher[K, V] // nil: deadlines are moved by no use
@@ -34,8 +37,11 @@ type reader[K comparable, V any] struct {
 	clock   ttl.Clock
 	config  readConfig
 	shared  bool // other processes use the store
+	gathers bool // there is one loader, so that keys can be reloaded together
 
-	flights flights[K, V]
+	flights   flights[K, V]
+	gathering gathering[K, V]
+
 	vain    vain[K]
 	repairs repairs[K]
 	places  *semaphore.Weighted // nil: as many loads as callers want
@@ -63,6 +69,12 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	if r.config.blindFills {
 		r.leaser = nil
 	}
+	if r.one = r.store; r.batch != nil {
+		r.many = r.batch
+	}
+	if limit := r.config.storeTimeout; limit > 0 {
+		r.limitStore(limit)
+	}
 	if c, ok := tarn.As[tarn.Clocker](store); ok {
 		r.clock = c.Clock()
 	} else {
@@ -71,8 +83,11 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	if n := r.config.maxLoads; n > 0 {
 		r.places = semaphore.NewWeighted(int64(n))
 	}
-	if r.config.observer != nil || p.Sliding > 0 || p.EarlyRefresh > 0 {
-		r.attentive.Store(attentiveHits)
+	if r.config.observer != nil {
+		r.attentive.Or(attentiveObserver)
+	}
+	if p.Sliding > 0 || p.EarlyRefresh > 0 {
+		r.attentive.Or(attentiveHits)
 	}
 	r.flights.slots = make(map[K]*slot[K, V])
 	r.flights.loads = make(map[*load[K, V]]struct{})
@@ -81,24 +96,29 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 
 // get returns the value of key from the store, or else, if there is a loader, from the source.
 func (r *reader[K, V]) get(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
-	if r.hitter != nil && r.attentive.Load() == 0 {
-		if v, ok := r.hitter.Hit(key); ok {
-			return v, nil
+	if r.hitter != nil {
+		if attentive := r.attentive.Load(); attentive&^attentiveObserver == 0 {
+			if v, ok := r.hitter.Hit(key); ok {
+				if attentive != 0 {
+					r.note(ctx, tarn.EventHit, key)
+				}
+				return v, nil
+			}
 		}
 	}
-	return r.getEntry(ctx, key, loader)
+	return r.getEntry(ctx, key, loader, nil)
 }
 
 // getEntry is get for whatever the store cannot say without the whole entry.
-func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
+func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K, V], from *origin[V]) (V, error) {
 	if r.broken(key) != 0 { // asked before the store is: what it had may be repaired meanwhile
-		return r.look(ctx, key, loader, tarn.Entry[V]{}, false, nil)
+		return r.look(ctx, key, loader, tarn.Entry[V]{}, false, nil, from)
 	}
-	e, found, err := r.store.Get(ctx, key)
-	if err == nil && found && !e.Stale && r.attentive.Load() == 0 {
+	e, found, err := r.one.Get(ctx, key)
+	if err == nil && found && !e.Stale && r.attentive.Load() == 0 && from == nil {
 		return answer(e)
 	}
-	return r.look(ctx, key, loader, e, found, err)
+	return r.look(ctx, key, loader, e, found, err, from)
 }
 
 // answer is what an entry says.
@@ -112,7 +132,7 @@ func answer[V any](e tarn.Entry[V]) (V, error) {
 
 // look is get for all that is more than a plain hit, once the store has answered.
 func (r *reader[K, V]) look(
-	ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V], found bool, err error,
+	ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V], found bool, err error, from *origin[V],
 ) (V, error) {
 	var zero V
 	switch {
@@ -125,53 +145,63 @@ func (r *reader[K, V]) look(
 		}
 		found = false
 	case found && !e.Stale:
-		r.used(ctx, key, loader, e)
+		from.is(r.used(ctx, key, loader, e), &e)
 		return answer(e)
-	case found && r.config.policy.Revalidating(r.clock.Now(), e.Fresh):
-		r.note(ctx, tarn.EventStaleHit, key)
-		if loader != nil {
-			r.refresh(ctx, key, loader, false)
+	case found:
+		standing := r.standing(&e)
+		if how, ok := r.serves(ctx, key, loader, &e, standing); ok {
+			from.is(how, &e)
+			return answer(e)
 		}
-		return answer(e)
+		if standing == rescuing && loader != nil {
+			return r.lookBeyond(ctx, key, loader, e, from)
+		}
 	}
 	r.note(ctx, tarn.EventMiss, key)
 	if loader == nil {
 		return zero, tarn.ErrNotFound
 	}
-	v, err := r.load(ctx, key, loader)
-	if found && r.rescues(ctx, e, err) {
-		r.note(ctx, tarn.EventStaleHit, key)
-		return answer(e)
-	}
-	return v, err
+	res, how, _ := r.load(ctx, key, loader, nil)
+	from.is(how, nil)
+	return res.Value, res.Err
 }
 
-// rescues reports whether a stale entry is to be served in place of the source's error.
-func (r *reader[K, V]) rescues(ctx context.Context, e tarn.Entry[V], err error) bool {
-	return err != nil && !errors.Is(err, tarn.ErrNotFound) && ctx.Err() == nil && !r.closed.Load() &&
-		r.config.policy.Rescuing(r.clock.Now(), e.Fresh)
+// lookBeyond is look for an entry that is served if the source has nothing better to offer in time.
+func (r *reader[K, V]) lookBeyond(
+	ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V], from *origin[V],
+) (V, error) {
+	if !r.spared(key, &e) {
+		r.note(ctx, tarn.EventMiss, key)
+		late, stop := r.patience()
+		if stop != nil {
+			defer stop()
+		}
+		res, how, gaveUp := r.load(ctx, key, loader, late)
+		if !gaveUp && !r.rescues(ctx, &e, res.Err) {
+			from.is(how, nil)
+			return res.Value, res.Err
+		}
+	}
+	r.note(ctx, tarn.EventRescued, key)
+	from.is(HowRescued, &e)
+	return answer(e)
 }
 
 // used does what a hit brings with it beside its answer.
-func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V]) {
-	kind := tarn.EventHit
-	if e.Negative {
-		kind = tarn.EventNegativeHit
-	}
+func (r *reader[K, V]) used(ctx context.Context, key K, loader tarn.Loader[K, V], e tarn.Entry[V]) How {
+	how, kind := howHit(&e)
 	r.note(ctx, kind, key)
 	p := r.config.policy
 	if p.Sliding > 0 && !e.Negative && ctx.Err() == nil {
 		r.slide(ctx, key, e)
 	}
-	if p.EarlyRefresh > 0 && loader != nil && !e.Negative {
-		end := e.Fresh
-		if end == 0 {
-			end = e.Expires
-		}
+	if p.EarlyRefresh > 0 && loader != nil && how == HowFresh {
+		end := r.endOf(&e)
 		if p.Refresh(r.clock.Now(), end, r.cost.load(), rand.Float64()) {
-			r.refresh(ctx, key, loader, true)
+			r.refresh(ctx, key, loader, end)
 		}
 	}
+	return how
 }
 
 // slide prolongs the life of an entry that was used. It shortens none, such as one that SetFor gave.
@@ -193,18 +223,19 @@ func (r *reader[K, V]) loadable(ctx context.Context, loader tarn.Loader[K, V]) e
 	return ctx.Err()
 }
 
-// load returns what the source has, sharing the load as far as that is right. See flight.
-func (r *reader[K, V]) load(ctx context.Context, key K, loader tarn.Loader[K, V]) (V, error) {
-	var zero V
+// load returns what the source has, sharing the load as far as that is right. See flight. gaveUp says that late was
+// closed before the load ended, which goes on.
+func (r *reader[K, V]) load(
+	ctx context.Context, key K, loader tarn.Loader[K, V], late <-chan struct{},
+) (res tarn.Result[V], how How, gaveUp bool) {
 	if err := r.loadable(ctx, loader); err != nil {
-		return zero, err
+		return tarn.Result[V]{Err: err}, HowUnknown, false
 	}
 	f, err := r.board(ctx, key, loader)
 	if err != nil {
-		return zero, err
+		return tarn.Result[V]{Err: err}, HowUnknown, false
 	}
-	res := r.await(ctx, f)
-	return res.Value, res.Err
+	return r.await(ctx, f, late)
 }
 
 // board finds a flight for one key, and starts it if it is new.
@@ -244,28 +275,6 @@ func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error
 	return into[0] && err == nil, err
 }
 
-// refresh loads key in the background, unless it is being loaded already or too many are. early: although its entry
-// is fresh.
-func (r *reader[K, V]) refresh(ctx context.Context, key K, loader tarn.Loader[K, V], early bool) {
-	if ctx.Err() != nil || r.refreshing.Load() >= maxRefreshes || nestOf(ctx).within(r, key) {
-		return
-	}
-	w := r.wish(ctx, loader)
-	w.parent = nil // no loader waits for it
-	f := r.flights.boardEmpty(key, func(bool) *flight[K, V] {
-		if r.refreshing.Load() >= maxRefreshes { // others have begun since
-			return nil
-		}
-		r.refreshing.Add(1) // under flights.mu, as wherever it grows
-		l := r.newLoad(&w)
-		l.early, l.background = early, true
-		return l.flight(key)
-	})
-	if f != nil {
-		f.load.start()
-	}
-}
-
 // entry makes an entry of what was loaded; ok says whether there is one to store.
 func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err error) {
 	policy := r.config.policy
@@ -287,7 +296,8 @@ func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err
 
 // ofLoader returns an error if a policy makes no sense, or sets what a loader cannot choose.
 func ofLoader(p *ttl.Policy) error {
-	if p.StaleWhileRevalidate != 0 || p.StaleIfError != 0 || p.Sliding != 0 || p.EarlyRefresh != 0 {
+	if p.StaleWhileRevalidate != 0 || p.StaleIfError != 0 || p.Throttle != 0 || p.Sliding != 0 ||
+		p.EarlyRefresh != 0 || p.RefreshAfter != 0 {
 		return errors.New("the loader's policy sets more than Fresh, Negative and Jitter")
 	}
 	return p.Validate()
@@ -359,6 +369,8 @@ func (r *reader[K, V]) close(ctx context.Context) error {
 	r.closed.Store(true)
 	r.attentive.Or(attentiveClosed)
 	repaired := r.endRepairs(ctx)
+	r.flights.shut()
+	r.departGathered(nil)
 	if err := r.flights.close(ctx); err != nil {
 		return fmt.Errorf("tarn: close: loads are still running: %w", err)
 	}
@@ -375,5 +387,9 @@ func (c *cost) load() time.Duration { return time.Duration(c.ns.Load()) }
 
 func (c *cost) add(took time.Duration) {
 	old := c.ns.Load()
-	c.ns.CompareAndSwap(old, old+(int64(took)-old)/8) // a lost update is no loss to an average
+	now := old + (int64(took)-old)/8
+	if old == 0 {
+		now = int64(took) // the first says all that is known
+	}
+	c.ns.CompareAndSwap(old, now) // a lost update is no loss to an average
 }

@@ -38,7 +38,9 @@ func ReadThrough[K comparable, V any](
 	if isNil(loader) {
 		panic("strategies: ReadThrough: loader is nil")
 	}
-	return &ReadThroughCache[K, V]{newReader("ReadThrough", store, opts), loader}
+	r := newReader("ReadThrough", store, opts)
+	r.gathers = r.config.gather > 0
+	return &ReadThroughCache[K, V]{r, loader}
 }
 
 // Get returns the value of key from the store, or else from the source. It returns [tarn.ErrNotFound] if the source

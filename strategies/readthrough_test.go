@@ -384,7 +384,7 @@ func TestOneKeyThatTheStoreCannotRead(t *testing.T) {
 		into = getMany(t, t.Context(), observed, "good", "bad")
 		require.Equal(t, tarn.Result[int]{Value: 1}, into[0], "the old value is served")
 		require.ErrorIs(t, into[1].Err, errBroken)
-		require.Equal(t, 1, seen.count(tarn.EventStaleHit))
+		require.Equal(t, 1, seen.count(tarn.EventRescued))
 
 		require.NoError(t, aside.Close(t.Context()))
 		require.ErrorIs(t, aside.GetMany(t.Context(), []string{"good"}, into[:1]), tarn.ErrClosed)

@@ -164,6 +164,10 @@ func TestStaleIfError(t *testing.T) {
 				} {
 					src.set(stall, nil)
 					hasValue(t, 1, get(t.Context()), rule)
+					loads := src.loaded()
+					hasValue(t, 1, get(t.Context()), rule)
+					require.Equal(t, loads, src.loaded(), "%s, and is left alone for a while", rule)
+					time.Sleep(ttl.DefaultThrottle)
 				}
 				src.set(takes(time.Second/2), nil)
 				hurried, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -339,7 +343,7 @@ func TestEarlyRefresh(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 				src := newSource(map[string]int{"a": 1})
-				src.set(takes(time.Second), nil)
+				src.set(takes(time.Second/8), nil)
 				opts := append(way.opts, strategies.WithTTL(ttl.Policy{Fresh: time.Minute, EarlyRefresh: 1}))
 				c := strategies.ReadThrough(store, src, opts...)
 				get := func() reply { return <-calls(func() (int, error) { return way.get(t.Context(), c, "a") }) }

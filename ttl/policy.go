@@ -26,6 +26,11 @@ type Policy struct {
 	// Zero: the source's error is returned.
 	StaleIfError time.Duration
 
+	// Throttle is how long the old value is served without asking again after the source has failed within StaleIfError;
+	// then one caller tries again. Jitter shortens it too. Zero: [DefaultThrottle], or StaleIfError if that is shorter. It
+	// holds as well where a reload that RefreshAfter began has failed.
+	Throttle time.Duration
+
 	// Negative is how long it is remembered that the source has no such key. Zero: absence is not remembered.
 	Negative time.Duration
 
@@ -39,9 +44,18 @@ type Policy struct {
 
 	// EarlyRefresh is the beta of XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede
 	// Prevention, VLDB 2015): a value is reloaded before it is stale with a probability that grows as the end
-	// nears, and grows earlier the longer a load takes. 1 is the paper's optimum; above it earlier. Zero: never.
+	// nears, and grows earlier the longer a load takes, on average of a cache: an entry has no room for its own. 1 is the paper's optimum; above it earlier. Zero: never.
 	EarlyRefresh float64
+
+	// RefreshAfter is the share of Fresh, above 0 and below 1, after which a value that is used is reloaded in the
+	// background. Until Fresh is over it is served as a fresh one meanwhile. It does without chance, and its hits are as
+	// cheap as any until then; a load that takes longer than what is left of Fresh is waited for. Zero: never. It goes
+	// with neither EarlyRefresh nor Sliding, and Jitter leaves it its share.
+	RefreshAfter float64
 }
+
+// DefaultThrottle is what Throttle is if it is zero.
+const DefaultThrottle = 5 * time.Second
 
 // Validate returns an error that names the first field that makes no sense, or nil.
 func (p Policy) Validate() error {
@@ -50,7 +64,7 @@ func (p Policy) Validate() error {
 		d    time.Duration
 	}{
 		{"Fresh", p.Fresh}, {"StaleWhileRevalidate", p.StaleWhileRevalidate}, {"StaleIfError", p.StaleIfError},
-		{"Negative", p.Negative}, {"Sliding", p.Sliding},
+		{"Throttle", p.Throttle}, {"Negative", p.Negative}, {"Sliding", p.Sliding},
 	} {
 		if f.d < 0 {
 			return fmt.Errorf("ttl: Policy.%s is negative: %v", f.name, f.d)
@@ -63,17 +77,28 @@ func (p Policy) Validate() error {
 	if !(p.EarlyRefresh >= 0) || math.IsInf(p.EarlyRefresh, 1) {
 		return fmt.Errorf("ttl: Policy.EarlyRefresh is negative or no number: %v", p.EarlyRefresh)
 	}
+	if !(p.RefreshAfter >= 0 && p.RefreshAfter < 1) {
+		return fmt.Errorf("ttl: Policy.RefreshAfter is not a share from 0 to below 1: %v", p.RefreshAfter)
+	}
 	return p.validateTogether()
 }
 
 func (p Policy) validateTogether() error {
-	stale := p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.EarlyRefresh > 0
+	stale := p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.EarlyRefresh > 0 || p.RefreshAfter > 0
 	switch {
 	case stale && p.Sliding > 0:
-		return errors.New("ttl: Policy.Sliding goes with none of StaleWhileRevalidate, StaleIfError and EarlyRefresh")
+		return errors.New("ttl: Policy.Sliding goes with none of StaleWhileRevalidate, StaleIfError, " +
+			"EarlyRefresh and RefreshAfter")
 	case stale && p.Fresh == 0:
 		return errors.New("ttl: Policy.Fresh is zero, so a value never becomes stale; " +
-			"StaleWhileRevalidate, StaleIfError and EarlyRefresh need it")
+			"StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter need it")
+	case p.EarlyRefresh > 0 && p.RefreshAfter > 0:
+		return errors.New("ttl: Policy.EarlyRefresh and RefreshAfter are two answers to one question: set one")
+	case p.Throttle > 0 && p.StaleIfError == 0 && p.RefreshAfter == 0:
+		return errors.New("ttl: Policy.Throttle needs StaleIfError or RefreshAfter: nothing else is tried again")
+	case p.StaleIfError > 0 && p.Throttle > p.StaleIfError:
+		return fmt.Errorf("ttl: Policy.Throttle %v is above StaleIfError %v: it would never be tried again",
+			p.Throttle, p.StaleIfError)
 	}
 	return nil
 }
@@ -82,6 +107,8 @@ func (p Policy) validateTogether() error {
 // it is gone; a zero expires means never gone. random, from 0 up to 1, picks the jitter. Lives of less than a
 // second, down to a nanosecond, are exact. A negative Fresh or Sliding, which Validate refuses, is already gone, and
 // a negative window is none.
+//
+// With RefreshAfter, fresh is when the value is to be reloaded, and [Policy.FreshEnd] tells until when it is fresh.
 //
 // With Sliding, fresh is the cap that use cannot move beyond, and expires comes before it; see [Policy.Slide].
 func (p Policy) Deadlines(now Time, random float64) (fresh, expires Time) {
@@ -95,11 +122,54 @@ func (p Policy) Deadlines(now Time, random float64) (fresh, expires Time) {
 		return 0, 0
 	}
 	fresh = end(now, p.Fresh, p.Jitter, random)
-	window := max(p.StaleWhileRevalidate, p.StaleIfError)
-	if window <= 0 || p.Fresh < 0 {
+	window := p.window()
+	switch {
+	case p.RefreshAfter > 0 && p.Fresh > 0 && fresh != End:
+		life := fresh.Sub(now)
+		return now.Add(max(1, time.Duration(p.RefreshAfter*float64(life)))), fresh.Add(window)
+	case window == 0 || p.Fresh < 0:
 		return 0, fresh
 	}
 	return fresh, fresh.Add(window)
+}
+
+// window is how long after Fresh a value may still be of use.
+func (p Policy) window() time.Duration { return max(p.StaleWhileRevalidate, p.StaleIfError, 0) }
+
+// FreshEnd returns until when a value is fresh, or was, that has the given deadlines. It is the fresh among them, unless
+// the value is to be reloaded before its end, by RefreshAfter, or is tried again after it, having been rescued when
+// the source failed: then its end tells. Deadlines that another Policy set, or a store cut short, make it earlier
+// rather than later than it was for what was rescued.
+func (p Policy) FreshEnd(fresh, expires Time, rescued bool) Time {
+	if fresh == 0 || expires == 0 || expires == End {
+		return fresh
+	}
+	switch end := expires.Add(-p.window()); {
+	case rescued:
+		return min(fresh, end)
+	case p.RefreshAfter > 0:
+		return max(fresh, end)
+	}
+	return fresh
+}
+
+// Rearm returns until when a value, that was fresh until freshEnd, is served without asking the source again, which has
+// failed at now, and whether it was or is rescued by that: whether its time as a fresh one is over. ok is false if it is
+// not to be served for so long as to make it worth while. random, from 0 up to 1, picks the jitter.
+func (p Policy) Rearm(now, freshEnd Time, random float64) (fresh Time, rescued, ok bool) {
+	throttle := p.Throttle
+	if throttle <= 0 {
+		throttle = DefaultThrottle
+	}
+	last := freshEnd
+	if rescued = freshEnd.Passed(now); rescued {
+		if p.StaleIfError <= 0 {
+			return 0, false, false
+		}
+		last = freshEnd.Add(p.StaleIfError)
+	}
+	fresh = min(end(now, throttle, p.Jitter, random), last)
+	return fresh, rescued, !fresh.Passed(now)
 }
 
 // NegativeDeadline returns when a remembered absence stored at now is gone; ok is false if the Policy remembers

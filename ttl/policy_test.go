@@ -33,6 +33,18 @@ func TestValidate(t *testing.T) {
 		{"Jitter may be all", ttl.Policy{Fresh: 1, Jitter: 1}, ""},
 		{"EarlyRefresh may be above 1", ttl.Policy{Fresh: 1, EarlyRefresh: 100}, ""},
 
+		{"a share of a life", ttl.Policy{Fresh: 1, RefreshAfter: 0.8, Jitter: 1, StaleIfError: 2, Throttle: 2}, ""},
+		{"a reload that fails is throttled too", ttl.Policy{Fresh: 1, RefreshAfter: 0.8, Throttle: 2}, ""},
+
+		{"negative", ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: -1}, "Throttle"},
+		{"what is not tried again is not throttled", ttl.Policy{Fresh: 1, Throttle: 1}, "Throttle"},
+		{"who waits for longer never tries again", ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: 2}, "Throttle"},
+		{"a whole life is no share of it", ttl.Policy{Fresh: 1, RefreshAfter: 1}, "RefreshAfter"},
+		{"negative", ttl.Policy{Fresh: 1, RefreshAfter: -0.1}, "RefreshAfter"},
+		{"no number", ttl.Policy{Fresh: 1, RefreshAfter: nan}, "RefreshAfter"},
+		{"one way to refresh is enough", ttl.Policy{Fresh: 1, RefreshAfter: 0.1, EarlyRefresh: 1}, "EarlyRefresh"},
+		{"what has no end is never reloaded", ttl.Policy{RefreshAfter: 0.1}, "Fresh"},
+		{"what use prolongs is never reloaded", ttl.Policy{Fresh: 1, Sliding: 1, RefreshAfter: 0.1}, "Sliding"},
 		{"negative", ttl.Policy{Fresh: -1}, "Fresh"},
 		{"negative", ttl.Policy{Fresh: 1, StaleWhileRevalidate: -1}, "StaleWhileRevalidate"},
 		{"negative", ttl.Policy{Fresh: 1, StaleIfError: -1}, "StaleIfError"},
@@ -455,7 +467,7 @@ func ExamplePolicy_Validate() {
 	fmt.Println(ttl.Policy{StaleIfError: time.Hour}.Validate())
 	// Output:
 	// ttl: Policy.Jitter is not between 0 and 1: 10
-	// ttl: Policy.Fresh is zero, so a value never becomes stale; StaleWhileRevalidate, StaleIfError and EarlyRefresh need it
+	// ttl: Policy.Fresh is zero, so a value never becomes stale; StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter need it
 }
 
 func ExamplePolicy_Slide() {

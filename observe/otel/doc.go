@@ -7,7 +7,7 @@
 // OpenTelemetry has no conventions for caches yet, so these have the namespace "tarn", and for the rest follow the general
 // ones and those for databases. All have the attribute tarn.cache.name.
 //
-//	tarn.cache.hits            {key}  counter    tarn.kind: fresh, negative (a remembered absence), stale
+//	tarn.cache.hits            {key}  counter    tarn.kind: fresh, negative (a remembered absence), stale, rescued
 //	tarn.cache.misses          {key}  counter
 //	tarn.cache.loads           {key}  counter    tarn.outcome: success (absence included), error
 //	tarn.cache.writes          {key}  counter    tarn.outcome

@@ -4,7 +4,7 @@
 //
 // All names begin with "tarn_", and all metrics have the label "cache". From events come
 //
-//	tarn_cache_hits_total{kind}                "fresh", "negative" (a remembered absence), "stale"
+//	tarn_cache_hits_total{kind}                "fresh", "negative" (a remembered absence), "stale", "rescued"
 //	tarn_cache_misses_total
 //	tarn_cache_loads_total{outcome}            keys; "success" (absence included), "error"
 //	tarn_cache_writes_total{outcome}           keys

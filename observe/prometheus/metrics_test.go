@@ -60,6 +60,7 @@ func TestMetricsOfACache(t *testing.T) {
 # TYPE tarn_cache_hits_total counter
 tarn_cache_hits_total{cache="books",kind="fresh"} 1
 tarn_cache_hits_total{cache="books",kind="negative"} 0
+tarn_cache_hits_total{cache="books",kind="rescued"} 0
 tarn_cache_hits_total{cache="books",kind="stale"} 0
 # HELP tarn_cache_loads_total Keys that the source was asked for.
 # TYPE tarn_cache_loads_total counter

@@ -44,7 +44,8 @@ func (s *Store[K, V]) lookUp(key K, into *tarn.Lookup[V]) (timed bool) {
 	}
 	value, seen := g.read(n)
 	into.Found = true
-	into.Entry.Value, into.Entry.Negative, into.Entry.Stale = value, seen.negative, false
+	into.Entry.Value, into.Entry.Stale = value, false
+	into.Entry.Negative, into.Entry.Rescued = seen.negative(), seen.rescued()
 	into.Entry.Fresh, into.Entry.Expires = seen.fresh, seen.expires
 	if n.marks.hit() {
 		g.watched(n)

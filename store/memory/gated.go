@@ -32,7 +32,7 @@ func (g *gated[K, V]) Hit(key K) (value V, ok bool) {
 		return value, false
 	}
 	read, seen := segment.read(n)
-	if seen.negative {
+	if seen.flags != 0 {
 		return value, false
 	}
 	if seen.expires|seen.fresh != 0 || until != ttl.End {

@@ -1,7 +1,7 @@
 package memory
 
 // Hit returns the value of key if there is one that is fresh: what Get would return as an entry that is neither
-// Negative nor Stale. A read that is no hit counts as none; see [tarn.Hitter].
+// Negative nor Stale nor Rescued. A read that is no hit counts as none; see [tarn.Hitter].
 func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	hash := s.hash(key)
 	g := s.segment(hash)
@@ -10,7 +10,7 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 		return value, false
 	}
 	read, seen := g.read(n)
-	if seen.negative {
+	if seen.flags != 0 {
 		return value, false
 	}
 	if seen.expires|seen.fresh != 0 {

@@ -24,9 +24,23 @@ type node[K comparable, V any] struct {
 const (
 	isChanging = 1 << iota // the entry is being changed
 	isNegative             // Entry.Negative
+	isRescued              // Entry.Rescued
 	isTimed                // the node is the first field of a timedNode; never changes
 	oneChange
+
+	isNoHit = isNegative | isRescued // what Hit leaves to Get
 )
+
+// flagsOf returns what a node's version says of an entry.
+func flagsOf[V any](e *tarn.Entry[V]) (flags uint32) {
+	if e.Negative {
+		flags |= isNegative
+	}
+	if e.Rescued {
+		flags |= isRescued
+	}
+	return flags
+}
 
 // timedNode is a node whose entry has deadlines. Most entries of a store without lives need no room for them.
 type timedNode[K comparable, V any] struct {
@@ -36,18 +50,15 @@ type timedNode[K comparable, V any] struct {
 
 func newNode[K comparable, V any](key K, hash uint32, e *tarn.Entry[V]) *node[K, V] {
 	var n *node[K, V]
-	var flags uint32
+	flags := flagsOf(e)
 	if e.Fresh|e.Expires != 0 {
 		timed := new(timedNode[K, V])
 		timed.fresh.Store(int64(e.Fresh))
 		timed.expires.Store(int64(e.Expires))
 		n = &timed.node
-		flags = isTimed
+		flags |= isTimed
 	} else {
 		n = new(node[K, V])
-	}
-	if e.Negative {
-		flags |= isNegative
 	}
 	n.version.Store(flags)
 	n.key, n.hash, n.value = key, hash, e.Value
@@ -62,8 +73,11 @@ func (n *node[K, V]) timed() *timedNode[K, V] {
 // seen is an entry as a reader saw it, but for the value. It has so few fields that it stays in registers.
 type seen struct {
 	fresh, expires ttl.Time
-	negative       bool
+	flags          uint32 // isNoHit
 }
+
+func (s seen) negative() bool { return s.flags&isNegative != 0 }
+func (s seen) rescued() bool  { return s.flags&isRescued != 0 }
 
 // read returns the entry of a node as it was at one instant. It waits for the segment's mu only where others change the
 // entry all the while.
@@ -83,7 +97,7 @@ func (g *segment[K, V]) read(n *node[K, V]) (value V, e seen) {
 			e.fresh, e.expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
 		}
 		if n.version.Load() == version {
-			e.negative = version&isNegative != 0
+			e.flags = version & isNoHit
 			return value, e
 		}
 	}
@@ -97,7 +111,7 @@ func (g *segment[K, V]) readLocked(n *node[K, V]) (V, seen) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := n.entry()
-	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, negative: e.Negative}
+	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, flags: flagsOf(&e)}
 }
 
 // The methods below are for whoever has the segment's mu.
@@ -115,7 +129,7 @@ func (n *node[K, V]) expires() ttl.Time {
 // entry returns the entry, but for Stale.
 func (n *node[K, V]) entry() tarn.Entry[V] {
 	version := n.version.Load()
-	e := tarn.Entry[V]{Value: n.value, Negative: version&isNegative != 0}
+	e := tarn.Entry[V]{Value: n.value, Negative: version&isNegative != 0, Rescued: version&isRescued != 0}
 	if version&isTimed != 0 {
 		t := n.timed()
 		e.Fresh, e.Expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
@@ -125,20 +139,16 @@ func (n *node[K, V]) entry() tarn.Entry[V] {
 
 // write changes the entry in place, and reports whether it could.
 func (n *node[K, V]) write(e *tarn.Entry[V], w words) bool {
-	version := n.version.Load()
+	version, flags := n.version.Load(), flagsOf(e)
 	if w.n == 0 || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
 		return false
 	}
-	if w.n > 1 || version&isTimed != 0 || e.Negative != (version&isNegative != 0) {
+	if w.n > 1 || version&isTimed != 0 || flags != version&isNoHit {
 		n.version.Store(version | isChanging) // else one word changes
 	}
 	w.store(unsafe.Pointer(&n.value), unsafe.Pointer(&e.Value))
 	n.writeLife(e.Fresh, e.Expires, version)
-	version = version&^isNegative + oneChange
-	if e.Negative {
-		version |= isNegative
-	}
-	n.version.Store(version)
+	n.version.Store(version&^isNoHit + oneChange | flags)
 	return true
 }
 

@@ -124,7 +124,8 @@ func (s *Store[K, V]) yieldChunk(
 	}
 	for _, n := range chunk {
 		value, seen := g.read(n)
-		e := tarn.Entry[V]{Value: value, Fresh: seen.fresh, Expires: seen.expires, Negative: seen.negative}
+		e := tarn.Entry[V]{Value: value, Fresh: seen.fresh, Expires: seen.expires, Negative: seen.negative()}
+		e.Rescued = seen.rescued()
 		if e.Expires|e.Fresh != 0 {
 			now := s.clock.Now()
 			if e.Expires.Passed(now) {

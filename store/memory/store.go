@@ -163,7 +163,7 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 		g.watched(n)
 	}
 	s.counts.hit()
-	e.Value, e.Negative = value, seen.negative
+	e.Value, e.Negative, e.Rescued = value, seen.negative(), seen.rescued()
 	return e, true, nil
 }
 

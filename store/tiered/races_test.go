@@ -30,7 +30,8 @@ func TestSoakRaces(t *testing.T) {
 	t.Parallel()
 	var rows []string
 	if os.Getenv("TARN_SOAK") == "" {
-		rows = []string{"fill and invalidation", "touch", "a settle is lost", "an invalidation under a hold"}
+		rows = []string{"fill and invalidation", "touch", "a settle is lost", "an invalidation under a hold",
+			"re-arming and a writer", "stale if the source fails"}
 	}
 	races.Run(t, races.Settings{Rows: rows, Store: func() tarn.Store[int, int] {
 		r := raced{

@@ -11,6 +11,11 @@ func options(o ...strategies.ReadOption) []strategies.ReadOption { return o }
 
 var remembersAbsence = strategies.WithTTL(ttl.Policy{Negative: time.Hour})
 
+var (
+	rescued         = strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleIfError: time.Hour})
+	rescuedOrAbsent = strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleIfError: time.Hour, Negative: time.Hour})
+)
+
 // Table is the table of races.
 var Table = []Row{
 	// Readers, and an application that writes the source and then invalidates.
@@ -138,6 +143,50 @@ var Table = []Row{
 		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleIfError: time.Hour})),
 		Age:     true,
 		Failing: 1,
+	}, {
+		Name:    "re-arming and a writer",
+		Rule:    "an old value is stored again, for want of a better one, only under the lease of the load that failed",
+		Actors:  []Actor{Gets(0, 2), Sets(0)},
+		Options: options(rescued),
+		Age:     true,
+		Failing: 1,
+		Lost:    1,
+	}, {
+		Name:    "re-arming and a deleting writer",
+		Rule:    "an old value is stored again, for want of a better one, only under the lease of the load that failed",
+		Actors:  []Actor{Gets(0, 2), Deletes(0)},
+		Options: options(rescuedOrAbsent),
+		Age:     true,
+		Failing: 1,
+	}, {
+		Name:    "re-arming and another process's invalidation",
+		Rule:    "what is stored again in one process was not invalidated by another",
+		Actors:  []Actor{Gets(0, 2), Gets(1, 1), Invalidates(1)},
+		Options: options(rescued),
+		Age:     true,
+		Failing: 1,
+		Sample:  3000,
+	}, {
+		Name:    "a value that was rescued is tried again",
+		Rule:    "who is served an old value because others try found it in the store after it began",
+		Actors:  []Actor{Gets(0, 3), Gets(0, 1), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleIfError: time.Hour, Throttle: 1})),
+		Age:     true,
+		Failing: 2,
+		Sample:  3000,
+	}, {
+		Name:    "a refresh and a writer",
+		Rule:    "a reload in the background keeps nothing under a hold, nor of before it",
+		Actors:  []Actor{Gets(0, 2), Sets(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Age:     true,
+		Lost:    1,
+	}, {
+		Name:    "a reload before the end",
+		Rule:    "a value that is reloaded while it is fresh is replaced under a lease",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Invalidates(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: 2 * fresh, RefreshAfter: 0.5})),
+		Age:     true,
 	}, {
 		Name:    "sliding",
 		Rule:    "a hit that prolongs a life does not bring back what was invalidated",
