@@ -204,6 +204,7 @@ type Leaser[K comparable, V any] interface {
 type LeaseTerms struct {
 	Life    time.Duration // after which a lease ends by itself; positive
 	Refresh bool          // take a lease also where an entry is stored, which stays until the Fill
+	Stamp   bool          // set Lease.Stamp: what is loaded may have tags. Only a Tagger does it
 }
 
 // Lease is the answer of a Leaser for one key.
@@ -212,6 +213,7 @@ type Lease[V any] struct {
 	Token Token    // of Granted: yours; of Leased: the one that stands, which you can only ask about
 	Entry Entry[V] // the entry stored under the key, if Found
 	Found bool     // always with Hit; with Refresh, possibly with Granted and Leased
+	Stamp Stamp    // of Granted, if the terms ask for it: the store's moment, not after the lease was taken
 }
 
 // LeaseState says how a Leaser found a key.
@@ -280,6 +282,7 @@ type Loaded[V any] struct {
 	Value  V
 	Err    error       // in a batch: why there is no value; ErrNotFound if the source has no such key
 	Policy *ttl.Policy // how long the value, or its absence, lives; nil: as the strategy's policy says
+	Tags   []string    // by which it can be invalidated, value or absence; see [Tagger]
 }
 
 // BatchWriter is a Writer that writes many keys at once. See [WriteManyFuncs].

@@ -17,7 +17,7 @@
 //
 // The interfaces have one to three methods. What a store, a cache, a loader or a writer can do beyond them is an
 // optional interface, as in io/fs: [BatchStore], [Leaser], [Holder], [Adder], [Toucher], [Computer], [Clearer],
-// [Scanner], [Hitter], [Clocker], [Watcher], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter]. They are asked
+// [Scanner], [Hitter], [Clocker], [Watcher], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter], [Tagger]. They are asked
 // for through [As], which lets a wrapper answer for what it wraps.
 package tarn
 
@@ -106,6 +106,7 @@ type Entry[V any] struct {
 	Stale    bool     // set by a store's Get when Fresh has passed; ignored by Set
 	Rescued  bool     // the source failed when the value was to be replaced, which is tried again after Fresh. A store that
 	// cannot keep it may drop it; then the value passes for a fresh one until Fresh.
+	Tags *Tags // what it is invalidated by; nil: nothing. Only a Tagger keeps them
 }
 
 // Loader reads one key from the source. See [LoadFunc].

@@ -52,9 +52,6 @@ func Sentinel(t *testing.T, dial Dial) {
 	})
 	w.until(t, "lost")
 	w.until(t, "current")
-	if err := newStore(c, "app-watched").Delete(t.Context(), "b"); err != nil {
-		t.Error(err)
-	}
-	w.until(t, "b")
+	w.hears(t, "b", func() error { return newStore(c, "app-watched").Delete(t.Context(), "b") })
 	t.Run("store", func(t *testing.T) { conformance(t, c, "app") })
 }

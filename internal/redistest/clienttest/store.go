@@ -3,6 +3,7 @@ package clienttest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -64,14 +65,34 @@ func (w watched) tell(what string) {
 	}
 }
 
-// until waits until the watch has been told of what.
-func (w watched) until(t *testing.T, what string) {
+// until waits until the watch has been told of one of these, and returns it.
+func (w watched) until(t *testing.T, words ...string) string {
 	t.Helper()
+	limit := time.After(20 * time.Second) // heartbeats come all the while
 	for {
-		if got := within(t, 20*time.Second, "a watch is told of "+what, w.told); got == what {
-			return
+		select {
+		case got := <-w.told:
+			if slices.Contains(words, got) {
+				return got
+			}
+		case <-limit:
+			t.Fatalf("not within 20 seconds: a watch is told of %q", words)
 		}
 	}
+}
+
+// hears waits until the watch was told of a change by its key, where the connection may be lost once more meanwhile: then
+// it has to say so, and the next change counts.
+func (w watched) hears(t *testing.T, key string, change func() error) {
+	t.Helper()
+	for range 10 {
+		eventually(t, "a change", change)
+		if w.until(t, key, "lost") == key {
+			return
+		}
+		w.until(t, "current")
+	}
+	t.Fatal("a watch loses its connection again and again")
 }
 
 // watch watches a store until the test ends.
@@ -107,10 +128,7 @@ func watching(t *testing.T, s *redistest.Server, c Client) {
 	s.Call("CLIENT", "KILL", "TYPE", "pubsub")
 	w.until(t, "lost")
 	w.until(t, "current")
-	if err := there.Delete(t.Context(), "b"); err != nil {
-		t.Fatal(err)
-	}
-	w.until(t, "b")
+	w.hears(t, "b", func() error { return there.Delete(t.Context(), "b") })
 }
 
 // scriptFlush checks that a server that forgets its scripts makes no operation fail, and that no read gives less than
