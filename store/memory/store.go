@@ -70,7 +70,8 @@ type Store[K comparable, V any] struct {
 
 	_ [64]byte // what writes change is not on a cache line that every operation reads
 
-	room     // whose bound and what is taken of it all segments share
+	room          // whose bound and what is taken of it all segments share
+	absences room // the same by number, of remembered absences
 	tokens   guard.Tokens
 	resizing sync.Mutex // one Resize at a time; taken before any segment's mu
 	sweeper  sweeper    // has its own lock, under which no segment's mu is taken
@@ -91,7 +92,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 		counts:   newCounts(),
 		plain:    opts.Weigh == nil && opts.OnRemove == nil && opts.Observer == nil,
 	}
-	s.bound.Store(bound)
+	s.setBounds(bound)
 	for i := range s.segments {
 		s.segments[i].init(s)
 	}
@@ -232,6 +233,8 @@ func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *t
 		at = g.table.find(key, hash)
 	}
 	switch {
+	case at != nil && at.negative() != e.Negative:
+		g.turn(at, e, 1)
 	case at != nil:
 		g.rewrite(at, e)
 	case fresh != nil:
@@ -310,6 +313,7 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 func (g *segment[K, V]) takeAll() (old contents[K, V]) {
 	old = g.table.takeAll()
 	g.policy.Clear()
+	g.clearAbsences()
 	g.giveBack()
 	return old
 }
@@ -344,6 +348,7 @@ func (s *Store[K, V]) Close() error {
 			g.takeAll()
 			g.records = records[K]{}
 			g.policy = policy.New((*entries[K, V])(g), policy.Options{}) // of no size
+			g.absent = nil
 		}
 		g.mu.Unlock()
 	}
