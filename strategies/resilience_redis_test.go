@@ -45,6 +45,12 @@ func onRealFleets(t *testing.T, opts []strategies.ReadOption, f func(t *testing.
 			for range 3 {
 				fl.caches = append(fl.caches, strategies.ReadThrough(realStore(t, server, kind), load, opts...))
 			}
+			// The first to use a server that does not know the script yet teaches it, and begins a generation of its own.
+			for _, c := range fl.caches {
+				_, err := c.Get(t.Context(), "begun")
+				require.NoError(t, err)
+			}
+			fl.loads.Store(0)
 			f(t, fl)
 			for _, c := range fl.caches {
 				require.NoError(t, c.Close(t.Context()))
