@@ -270,11 +270,19 @@ type BatchLoader[K comparable, V any] interface {
 	LoadMany(ctx context.Context, keys []K, into []Loaded[V]) error
 }
 
-// EntryLoader is a Loader that chooses how long what it loaded lives. See [LoadEntryFunc].
+// EntryLoader is a Loader that chooses how long what it loaded lives, and its tags. See [LoadEntryFunc].
 type EntryLoader[K comparable, V any] interface {
 	// LoadEntry returns the value of key in Loaded.Value. With ErrNotFound, Loaded.Policy says how long
-	// the absence is remembered. Loaded.Err is ignored.
+	// the absence is remembered, and Loaded.Tags which tags it has. Loaded.Err is ignored.
 	LoadEntry(ctx context.Context, key K) (Loaded[V], error)
+}
+
+// Untagged is a BatchLoader or an EntryLoader that can say that it gives no tags, as that of [LoadManyFunc] does. Of any
+// other a strategy expects some, which costs it a little, and means that it does not know those of a value that was
+// written; see strategies.WithTags.
+type Untagged interface {
+	// Untagged reports whether Loaded.Tags is always empty.
+	Untagged() bool
 }
 
 // Loaded is what a source had under one key.

@@ -39,6 +39,11 @@ var (
 	// ErrStoreTimeout says that the store did not answer within its time limit; see strategies.WithStoreTimeout.
 	ErrStoreTimeout = errors.New("tarn: the store exceeded its time limit")
 
+	// ErrShed says that a load was not let through to the source, to spare it. The source was not asked, so this is no
+	// error of its own; an old value may be served instead as if it had failed. See module source, whose ShedError says
+	// by what, and when to try again.
+	ErrShed = errors.New("tarn: load shed")
+
 	// ErrTooManyHolds says that a key is held by more writers than a store keeps apart. Nothing was changed.
 	ErrTooManyHolds = errors.New("tarn: too many writers hold the key")
 )

@@ -57,6 +57,7 @@ const (
 	EventJournalFailed                      // an append to the journal failed; N is how many records it had, at least 1
 	EventBlocked                            // a write has waited for room among the pending
 	EventRescued                            // a read was answered with an old value, since the source failed or was too slow
+	EventShed                               // a load was not let through to the source, to spare it; see ErrShed
 )
 
 var eventNames = [...]string{
@@ -67,6 +68,7 @@ var eventNames = [...]string{
 	EventCoalesced: "coalesced", EventRetried: "retried", EventDeadLettered: "dead-lettered",
 	EventPanicked: "panicked", EventUndecodable: "undecodable", EventReplayed: "replayed",
 	EventJournalFailed: "journal failed", EventBlocked: "blocked", EventRescued: "rescued",
+	EventShed: "load shed",
 }
 
 // String returns the kind in words.

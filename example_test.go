@@ -79,11 +79,11 @@ func ExampleLoadManyFunc() {
 
 func ExampleLoadEntryFunc() {
 	// A row knows how long it may be cached.
-	find := func(_ context.Context, id int64) (string, *ttl.Policy, error) {
+	find := func(_ context.Context, id int64) (tarn.Loaded[string], error) {
 		if id != 1 {
-			return "", &ttl.Policy{Negative: time.Second}, sql.ErrNoRows
+			return tarn.Loaded[string]{Policy: &ttl.Policy{Negative: time.Second}}, sql.ErrNoRows
 		}
-		return "Ada", &ttl.Policy{Fresh: 90 * time.Second}, nil
+		return tarn.Loaded[string]{Value: "Ada", Policy: &ttl.Policy{Fresh: 90 * time.Second}}, nil
 	}
 	loader, _ := tarn.As[tarn.EntryLoader[int64, string]](tarn.LoadEntryFunc(find, sql.ErrNoRows))
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-
-	"github.com/tarncache/tarn/ttl"
 )
 
 // LoadFunc makes a Loader of a function, such as a repository's Find. ErrNotFound, and any error that errors.Is matches
@@ -70,6 +68,9 @@ func (l *manyLoader[K, V]) Load(ctx context.Context, key K) (V, error) {
 	return l.loader.Load(ctx, key)
 }
 
+// Untagged says that the functions give no tags; see [Untagged].
+func (l *manyLoader[K, V]) Untagged() bool { return true }
+
 func (l *manyLoader[K, V]) LoadMany(ctx context.Context, keys []K, into []Loaded[V]) error {
 	found, err := l.loadMany(ctx, slices.Clone(keys)) // which may sort its own
 	if err = l.loader.absent.translate(err); err != nil && !errors.Is(err, ErrNotFound) {
@@ -84,12 +85,13 @@ func (l *manyLoader[K, V]) LoadMany(ctx context.Context, keys []K, into []Loaded
 	return nil
 }
 
-// LoadEntryFunc makes a Loader that is also an [EntryLoader], of a function that chooses how long each value lives. A
-// nil policy leaves that to the strategy; of any other, Fresh, Negative and Jitter count in place of the strategy's,
-// also where they are zero. The policy returned with one of the errors listed, or with ErrNotFound, says how long the
-// absence is remembered. It panics if load is nil.
+// LoadEntryFunc makes a Loader that is also an [EntryLoader], of a function that chooses how long each value lives, and by
+// which tags it can be invalidated: its Value, Policy and Tags count, Err is ignored. A nil Policy leaves the life to the
+// strategy; of any other, Fresh, Negative and Jitter count in place of the strategy's, also where they are zero. What comes
+// with one of the errors listed, or with ErrNotFound, says how long the absence is remembered, and its tags. It panics if
+// load is nil.
 func LoadEntryFunc[K comparable, V any](
-	load func(ctx context.Context, key K) (V, *ttl.Policy, error), notFound ...error,
+	load func(ctx context.Context, key K) (Loaded[V], error), notFound ...error,
 ) Loader[K, V] {
 	if load == nil {
 		panic("tarn: LoadEntryFunc: load is nil")
@@ -98,18 +100,19 @@ func LoadEntryFunc[K comparable, V any](
 }
 
 type entryLoader[K comparable, V any] struct {
-	load   func(ctx context.Context, key K) (V, *ttl.Policy, error)
+	load   func(ctx context.Context, key K) (Loaded[V], error)
 	absent absentErrors
 }
 
 func (l *entryLoader[K, V]) Load(ctx context.Context, key K) (V, error) {
-	v, _, err := l.load(ctx, key)
-	return v, l.absent.translate(err)
+	got, err := l.load(ctx, key)
+	return got.Value, l.absent.translate(err)
 }
 
 func (l *entryLoader[K, V]) LoadEntry(ctx context.Context, key K) (Loaded[V], error) {
-	v, policy, err := l.load(ctx, key)
-	return Loaded[V]{Value: v, Policy: policy}, l.absent.translate(err)
+	got, err := l.load(ctx, key)
+	got.Err = nil
+	return got, l.absent.translate(err)
 }
 
 // WriteFuncs makes a Writer of two functions, such as a repository's Save and Remove. It panics if one is nil.

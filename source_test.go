@@ -65,7 +65,10 @@ func TestLoadFunc(t *testing.T) {
 func TestLoadEntryFunc(t *testing.T) {
 	policy := &ttl.Policy{Fresh: time.Minute, Negative: time.Second}
 	for _, tt := range answers {
-		load := func(_ context.Context, key string) (int, *ttl.Policy, error) { return len(key), policy, tt.err }
+		tags := []string{"tag"}
+		load := func(_ context.Context, key string) (tarn.Loaded[int], error) {
+			return tarn.Loaded[int]{Value: len(key), Policy: policy, Tags: tags, Err: errBroken}, tt.err
+		}
 		loader := tarn.LoadEntryFunc(load, sql.ErrNoRows, errGone)
 		v, err := loader.Load(t.Context(), "four")
 		requireAnswer(t, err, tt.err, tt.want, tt.exact, tt.rule)
@@ -80,6 +83,8 @@ func TestLoadEntryFunc(t *testing.T) {
 		if tt.want == nil || errors.Is(tt.want, tarn.ErrNotFound) {
 			require.NotNil(t, loaded.Policy, "%s: the policy is told with a value and with its absence", tt.rule)
 			require.Equal(t, policy, loaded.Policy, tt.rule)
+			require.Equal(t, tags, loaded.Tags, "%s: and so are the tags", tt.rule)
+			require.NoError(t, loaded.Err, "%s: the error is the one that was returned", tt.rule)
 		}
 	}
 }
@@ -228,7 +233,7 @@ func TestSourceContext(t *testing.T) {
 	_, _ = tarn.LoadFunc(one).Load(ctx, 1)
 	_, _ = many.Load(ctx, 1)
 	_ = many.(tarn.BatchLoader[int, int]).LoadMany(ctx, nil, nil)
-	entry := tarn.LoadEntryFunc(func(ctx context.Context, _ int) (int, *ttl.Policy, error) { see(ctx); return 0, nil, nil })
+	entry := tarn.LoadEntryFunc(func(ctx context.Context, _ int) (_ tarn.Loaded[int], err error) { see(ctx); return })
 	_, _ = entry.Load(ctx, 1)
 	_, _ = entry.(tarn.EntryLoader[int, int]).LoadEntry(ctx, 1)
 	w := tarn.WriteFuncs(

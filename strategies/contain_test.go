@@ -222,8 +222,8 @@ func TestValueWithAnError(t *testing.T) {
 			onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 				result := tt.err
 				load := func(context.Context, string) (int, error) { return 7, result }
-				loadEntry := func(context.Context, string) (int, *ttl.Policy, error) {
-					return 7, &ttl.Policy{Fresh: time.Hour}, result
+				loadEntry := func(context.Context, string) (tarn.Loaded[int], error) {
+					return tarn.Loaded[int]{Value: 7, Policy: &ttl.Policy{Fresh: time.Hour}}, result
 				}
 				for _, loader := range []tarn.Loader[string, int]{tarn.LoadFunc(load), tarn.LoadEntryFunc(loadEntry)} {
 					c := strategies.ReadThrough(store, loader)

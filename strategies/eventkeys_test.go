@@ -88,8 +88,8 @@ func TestLoaderChoosesTooMuch(t *testing.T) {
 		"EarlyRefresh":         {Fresh: time.Hour, EarlyRefresh: 1},
 	} {
 		mem := memory.New(memory.Options[string, int]{MaxEntries: 100})
-		c := strategies.ReadThrough(mem, tarn.LoadEntryFunc(func(context.Context, string) (int, *ttl.Policy, error) {
-			return 1, &policy, nil
+		c := strategies.ReadThrough(mem, tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
+			return tarn.Loaded[int]{Value: 1, Policy: &policy}, nil
 		}))
 		_, err := c.Get(t.Context(), "a")
 		require.ErrorContains(t, err, "more than Fresh, Negative and Jitter", name)
@@ -100,8 +100,8 @@ func TestLoaderChoosesTooMuch(t *testing.T) {
 // A loader that leaves the policy out leaves it to the strategy.
 func TestLoaderChoosesNothing(t *testing.T) {
 	mem := memory.New(memory.Options[string, int]{MaxEntries: 100})
-	c := strategies.ReadThrough(mem, tarn.LoadEntryFunc(func(context.Context, string) (int, *ttl.Policy, error) {
-		return 1, nil, nil
+	c := strategies.ReadThrough(mem, tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
+		return tarn.Loaded[int]{Value: 1}, nil
 	}), strategies.WithTTL(ttl.Policy{Fresh: time.Hour}))
 	_, err := c.Get(t.Context(), "a")
 	require.NoError(t, err)

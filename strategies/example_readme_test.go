@@ -182,9 +182,9 @@ func Example_readmePolicies() {
 	fmt.Println(err)
 
 	found := strategies.ReadThrough(mem, tarn.LoadEntryFunc(
-		func(ctx context.Context, id int64) (User, *ttl.Policy, error) { // a life that the loader chooses
+		func(ctx context.Context, id int64) (tarn.Loaded[User], error) { // a life that the loader chooses
 			u, err := repo.Find(ctx, id)
-			return u, &ttl.Policy{Fresh: time.Duration(id) * time.Minute}, err
+			return tarn.Loaded[User]{Value: u, Policy: &ttl.Policy{Fresh: time.Duration(id) * time.Minute}}, err
 		}, sql.ErrNoRows))
 	u, err := found.Get(ctx, 2)
 	fmt.Println(u.ID, err)

@@ -388,23 +388,30 @@ func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V]
 // loaded tells the observer, and learns what a load costs.
 func (l *load[K, V]) loaded(fs []*flight[K, V], results []tarn.Loaded[V], took time.Duration) {
 	r := l.reader
-	r.cost.add(took)
+	if !errors.Is(results[0].Err, tarn.ErrShed) {
+		r.cost.add(took)
+	}
 	if r.config.observer == nil {
 		return
 	}
-	var answered, failed []K
-	var err error
+	var answered, failed, shed []K
+	var err, shedErr error
 	for i, res := range results {
-		if res.Err == nil || errors.Is(res.Err, tarn.ErrNotFound) {
+		switch {
+		case res.Err == nil || errors.Is(res.Err, tarn.ErrNotFound):
 			answered = append(answered, fs[i].key)
-			continue
+		case errors.Is(res.Err, tarn.ErrShed):
+			shed = append(shed, fs[i].key)
+			shedErr = cmp.Or(shedErr, res.Err)
+		default:
+			failed = append(failed, fs[i].key)
+			err = cmp.Or(err, res.Err)
 		}
-		failed = append(failed, fs[i].key)
-		err = cmp.Or(err, res.Err)
 	}
 	common := &r.config.common
 	observeKeys(l.ctx, common, tarn.Event{Kind: tarn.EventLoaded, Duration: took}, answered...)
 	observeKeys(l.ctx, common, tarn.Event{Kind: tarn.EventLoadFailed, Duration: took, Err: err}, failed...)
+	observeKeys(l.ctx, common, tarn.Event{Kind: tarn.EventShed, Err: shedErr}, shed...)
 }
 
 // deliver stores what may be stored and lands the flights.

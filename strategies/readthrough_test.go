@@ -40,15 +40,15 @@ func TestAbsenceIsRememberedExactly(t *testing.T) {
 			ttl.Policy{Fresh: time.Hour}, 0},
 		{"not at all by the zero Policy", func(src *source) tarn.Loader[string, int] { return src }, ttl.Policy{}, 0},
 		{"for as long as the loader says", func(src *source) tarn.Loader[string, int] {
-			return tarn.LoadEntryFunc(func(ctx context.Context, key string) (int, *ttl.Policy, error) {
+			return tarn.LoadEntryFunc(func(ctx context.Context, key string) (tarn.Loaded[int], error) {
 				v, err := src.Load(ctx, key)
-				return v, &ttl.Policy{Negative: 3 * time.Second}, err
+				return tarn.Loaded[int]{Value: v, Policy: &ttl.Policy{Negative: 3 * time.Second}}, err
 			})
 		}, ttl.Policy{Negative: time.Hour}, 3 * time.Second},
 		{"not at all if the loader says so", func(src *source) tarn.Loader[string, int] {
-			return tarn.LoadEntryFunc(func(ctx context.Context, key string) (int, *ttl.Policy, error) {
+			return tarn.LoadEntryFunc(func(ctx context.Context, key string) (tarn.Loaded[int], error) {
 				v, err := src.Load(ctx, key)
-				return v, &ttl.Policy{}, err
+				return tarn.Loaded[int]{Value: v, Policy: &ttl.Policy{}}, err
 			})
 		}, ttl.Policy{Negative: time.Hour}, 0},
 		{"for an error that means no such key", func(src *source) tarn.Loader[string, int] {
@@ -96,9 +96,9 @@ func TestFailureIsNotRemembered(t *testing.T) {
 func TestLivesAreExact(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 		src := newSource(map[string]int{"a": 1, "b": 1})
-		chooser := tarn.LoadEntryFunc(func(ctx context.Context, key string) (int, *ttl.Policy, error) {
+		chooser := tarn.LoadEntryFunc(func(ctx context.Context, key string) (tarn.Loaded[int], error) {
 			v, err := src.Load(ctx, key)
-			return v, &ttl.Policy{Fresh: 10 * time.Millisecond}, err
+			return tarn.Loaded[int]{Value: v, Policy: &ttl.Policy{Fresh: 10 * time.Millisecond}}, err
 		})
 		policy := strategies.WithTTL(ttl.Policy{Fresh: time.Second})
 		for key, c := range map[string]tarn.Cache[string, int]{
@@ -122,8 +122,8 @@ func TestLivesAreExact(t *testing.T) {
 func TestLoaderChoosesAPolicyThatMakesNoSense(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 		policy := ttl.Policy{Jitter: 2}
-		c := strategies.ReadThrough(store, tarn.LoadEntryFunc(func(context.Context, string) (int, *ttl.Policy, error) {
-			return 1, &policy, nil
+		c := strategies.ReadThrough(store, tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
+			return tarn.Loaded[int]{Value: 1, Policy: &policy}, nil
 		}))
 		r := <-asked(t.Context(), c, "a")
 		require.ErrorContains(t, r.err, "Jitter")

@@ -528,9 +528,9 @@ func TestRefreshAfter(t *testing.T) {
 func TestRefreshAfterOfAChosenLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loads := 0
-		load := tarn.LoadEntryFunc(func(context.Context, string) (int, *ttl.Policy, error) {
+		load := tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
 			loads++
-			return loads, &ttl.Policy{Fresh: 10 * time.Second}, nil
+			return tarn.Loaded[int]{Value: loads, Policy: &ttl.Policy{Fresh: 10 * time.Second}}, nil
 		})
 		c := strategies.ReadThrough(newMemory[string, int](t), load, policy(ttl.Policy{Fresh: time.Hour, RefreshAfter: 0.5}))
 		for range 100 {

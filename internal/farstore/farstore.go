@@ -60,6 +60,7 @@ type parts[K comparable, V any] struct {
 	clocker  tarn.Clocker
 	leaser   tarn.Leaser[K, V]
 	holder   tarn.Holder[K, V]
+	tagger   tarn.Tagger
 }
 
 // Mute says which changes nobody is told of, so that a test can see what that leads to.
@@ -68,6 +69,7 @@ type Mute uint8
 const (
 	Holds   Mute = 1 << iota // Hold tells nobody
 	Settles                  // Settle tells nobody
+	Tags                     // InvalidateTags tells nobody
 )
 
 // New returns a Far that keeps its entries in inner, which has every capability there is, as store/memory has.
@@ -83,6 +85,7 @@ func New[K comparable, V any](inner tarn.Store[K, V]) *Far[K, V] {
 	f.clocker = need[tarn.Clocker](inner)
 	f.leaser = need[tarn.Leaser[K, V]](inner)
 	f.holder = need[tarn.Holder[K, V]](inner)
+	f.tagger = need[tarn.Tagger](inner)
 	return f
 }
 
@@ -166,8 +169,13 @@ func (f *Far[K, V]) wait(ctx context.Context) error {
 
 // tell tells every view of a change that from has made of the keys, or of all there are. The caller has mu.
 func (f *Far[K, V]) tell(from *View[K, V], keys []K, all bool) {
+	f.send(from, message[K]{keys: keys, all: all})
+}
+
+// send sends every view a message. The caller has mu.
+func (f *Far[K, V]) send(from *View[K, V], m message[K]) {
 	f.seq++
-	m := message[K]{seq: f.seq, keys: keys, all: all}
+	m.seq = f.seq
 	for _, v := range f.views {
 		m.own = v == from
 		v.send(m)

@@ -39,8 +39,9 @@ type told struct {
 	log   []string
 }
 
-func (w *told) Changed(keys []string) { w.add(fmt.Sprint("changed ", keys)) }
-func (w *told) Lost()                 { w.add("lost") }
+func (w *told) Changed(keys []string)  { w.add(fmt.Sprint("changed ", keys)) }
+func (w *told) Lost()                  { w.add("lost") }
+func (w *told) Invalidated(t []string) { w.add(fmt.Sprint("invalidated ", t)) }
 func (w *told) Current(until ttl.Time) {
 	w.add(fmt.Sprint("current for ", until.Sub(w.clock.Now())))
 }
@@ -48,6 +49,9 @@ func (w *told) Current(until ttl.Time) {
 func (w *told) add(s string) { w.log = append(w.log, fmt.Sprintf("%v %s", time.Since(w.start), s)) }
 
 type view = farstore.View[string, int]
+
+// nameless is a Watch that cannot be told of tags.
+type nameless struct{ tarn.Watch[string] }
 
 func TestWatch(t *testing.T) {
 	ctx := context.Background()
@@ -85,6 +89,12 @@ func TestWatch(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			settle(a, token, false)
 		}, []string{"500ms changed [k]", "501ms changed [k]", "1s current for 2s", "2s current for 2s"}},
+		{"invalidated tags are told", func(_ *farstore.Far[string, int], a, b *view) {
+			a.InvalidateTags(ctx, "t", "u")
+			b.InvalidateTags(ctx, "v")
+			a.InvalidateTags(ctx)
+			a.InvalidateTags(ctx, "")
+		}, []string{"500ms invalidated [t u]", "1s current for 2s", "2s current for 2s"}},
 		{"a clear is all", func(_ *farstore.Far[string, int], a, _ *view) { a.Clear(ctx) },
 			[]string{"500ms lost", "500ms current for 2s", "1s current for 2s", "2s current for 2s"}},
 		{"a gap is a loss", func(_ *farstore.Far[string, int], a, b *view) {
@@ -142,6 +152,31 @@ func TestWatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWatchWithoutTags has a Watch that is told of no tags by name.
+func TestWatchWithoutTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := memory.New(memory.Options[string, int]{MaxEntries: 100})
+		defer inner.Close()
+		far := farstore.New(inner)
+		a, b := far.View(), far.View()
+		w := &told{start: time.Now(), clock: b.Clock()}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- b.Watch(ctx, nameless{w}) }()
+		synctest.Wait()
+		a.InvalidateTags(ctx, "t")
+		synctest.Wait()
+		a.Set(ctx, "k", tarn.Entry[int]{})
+		synctest.Wait()
+		cancel()
+		<-ended
+		want := []string{"0s current for 2s", "0s lost", "0s current for 2s", "0s changed [k]", "0s lost"}
+		if !slices.Equal(w.log, want) {
+			t.Errorf("told  %q\nwant %q", w.log, want)
+		}
+	})
 }
 
 func TestSlow(t *testing.T) {

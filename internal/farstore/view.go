@@ -190,3 +190,25 @@ func (v *View[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K
 		return nil
 	})
 }
+
+// InvalidateTags tells of the tags, as soon as they are invalidated.
+func (v *View[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
+	f := v.far
+	return f.do(ctx, func() error {
+		if err := f.tagger.InvalidateTags(ctx, tags...); err != nil {
+			return err
+		}
+		if f.mute&Tags == 0 {
+			f.send(v, message[K]{tags: slices.Clone(tags)})
+		}
+		return nil
+	})
+}
+
+func (v *View[K, V]) Stamp(ctx context.Context) (stamp tarn.Stamp, err error) {
+	err = v.far.do(ctx, func() (err error) { stamp, err = v.far.tagger.Stamp(ctx); return err })
+	if err != nil {
+		return 0, err
+	}
+	return stamp, nil
+}

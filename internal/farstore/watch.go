@@ -44,6 +44,7 @@ func (v *View[K, V]) Mend() {
 type message[K comparable] struct {
 	seq  uint64
 	keys []K
+	tags []string // that were invalidated
 	all  bool
 	own  bool // it is the View's own change
 }
@@ -188,8 +189,16 @@ func (s *session[K, V]) arrived(ctx context.Context, m message[K]) error {
 		s.watch.Lost()
 		return s.begin(ctx)
 	}
-	if s.told = m.seq; !m.own {
+	s.told = m.seq
+	switch tagged, can := tarn.As[tarn.TagWatch](s.watch); {
+	case m.own:
+	case m.tags == nil:
 		s.watch.Changed(m.keys)
+	case can:
+		tagged.Invalidated(m.tags)
+	default:
+		s.watch.Lost()
+		return s.begin(ctx)
 	}
 	if s.missing != 0 && s.told >= s.missing {
 		s.missing = 0
@@ -223,4 +232,5 @@ var (
 	_ tarn.Leaser[string, int]     = (*View[string, int])(nil)
 	_ tarn.Holder[string, int]     = (*View[string, int])(nil)
 	_ tarn.Watcher[string]         = (*View[string, int])(nil)
+	_ tarn.Tagger                  = (*View[string, int])(nil)
 )

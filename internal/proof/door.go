@@ -23,11 +23,7 @@ type door interface {
 
 // openDoor makes a cache of a strategy on a store.
 func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *source, o tarn.Observer) (door, error) {
-	opts := []strategies.ReadOption{
-		strategies.WithTTL(ttl.Policy{
-			Fresh: s.Fresh, StaleWhileRevalidate: s.Fresh, Negative: s.Fresh,
-		}),
-	}
+	opts := s.lives()
 	var writes []strategies.WriteOption
 	if o != nil {
 		opts = append(opts, strategies.WithObserver(o))
@@ -56,6 +52,20 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 		return openWriteBack(s, strategies.ReadThrough(store, load, opts...), src, writes)
 	}
 	return nil, fmt.Errorf("proof: no such strategy: %q", strategy)
+}
+
+// lives are the options that say how long values are served, and how.
+func (s *Setup) lives() []strategies.ReadOption {
+	p := ttl.Policy{Fresh: s.Fresh, StaleWhileRevalidate: s.Fresh, Negative: s.Fresh}
+	if !s.Windows {
+		return []strategies.ReadOption{strategies.WithTTL(p)}
+	}
+	p.StaleIfError, p.Throttle = 100*s.Fresh, s.Fresh
+	p.RefreshAfter, p.Jitter = 0.5, 0.3
+	return []strategies.ReadOption{
+		strategies.WithTTL(p), strategies.WithSoftTimeout(2 * time.Millisecond),
+		strategies.WithRefreshGather(time.Millisecond),
+	}
 }
 
 // openWriteBack makes a cache that writes back, with a journal if there is to be one.

@@ -32,6 +32,8 @@ type Setup struct {
 	SyncEvery  time.Duration // of the journal
 
 	Fresh         time.Duration // of the values; as long again they are served stale
+	Windows       bool          // old values are served in every other way, too: for long, and if the source fails
+	Failing       float64       // which part of the loads fails
 	HoldLife      time.Duration // 0: as the strategies have it, and so for those below
 	LeaseWait     time.Duration
 	SettleTimeout time.Duration
@@ -71,13 +73,13 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.ends = append(n.ends, func() error { db.Close(); return nil })
-	n.src = &source{db: db, pauses: s.Pauses, rng: n.rand(1)}
+	n.src = &source{db: db, pauses: s.Pauses, failing: s.Failing, rng: n.rand(1)}
 	if err := n.openStore(); err != nil {
 		return err
 	}
 	for i, strategy := range s.Caches {
 		var o tarn.Observer
-		if i%2 == 1 { // hits take another way where nobody observes them
+		if i%2 == 1 || s.Windows { // hits take another way where nobody observes them
 			o = tarn.ObserverFunc(func(_ context.Context, e tarn.Event) { n.events[e.Kind].Add(int64(e.N)) })
 		}
 		d, err := openDoor(s, strategy, n.store, n.src, o)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/faultproxy"
 	"github.com/tarncache/tarn/internal/redistest"
 )
@@ -60,6 +61,11 @@ const (
 // busy is what most nodes do: everything at once, on a few hot keys.
 var busy = Work{
 	For: long, Keys: 5, Readers: 1, Writers: 1, Batch: 0.3, Cancel: 0.05, Rest: 5 * time.Millisecond, Clears: 0.02,
+}
+
+// wide is on more keys, so that a value has time to grow old before it is written.
+var wide = Work{
+	For: long, Keys: 20, Readers: 3, Writers: 1, Batch: 0.3, Cancel: 0.05, Rest: 5 * time.Millisecond, Clears: 0.02,
 }
 
 var scenarios = []scenario{
@@ -124,6 +130,26 @@ var scenarios = []scenario{
 		t.open(func(s *Setup) { s.Redis.Client, s.Fresh = "goredis", 20*time.Millisecond })
 		t.work(busy, nil)
 	}},
+	{"memory, and every window for old values", past, func(t *trial) {
+		t.base.Store = "memory"
+		t.sqlite()
+		t.windows()
+		t.open(nil)
+		t.workUntilOldValuesServed()
+	}},
+	{"one Redis, and every window for old values", past, func(t *trial) {
+		t.oneRedis()
+		t.windows()
+		t.openBoth()
+		t.workUntilOldValuesServed()
+	}},
+	{"near copies, and every window for old values", "a read on another node returns what was acknowledged before the bound",
+		func(t *trial) {
+			t.oneRedis()
+			t.windows()
+			openTiered(t)
+			t.workUntilOldValuesServed()
+		}},
 	{"one Redis and SQLite", past, func(t *trial) {
 		t.oneRedis()
 		t.sqlite()
@@ -349,6 +375,23 @@ func (t *trial) oneRedis(options ...redistest.Option) {
 
 func (t *trial) sqlite() {
 	t.base.Driver, t.base.DSN = "sqlite", filepath.Join(t.TempDir(), "source.db")
+}
+
+// windows has old values served wherever the strategies can, from a source of which a third of the loads fails.
+func (t *trial) windows() {
+	t.base.Windows, t.base.Fresh, t.base.Failing, t.base.Pauses = true, 5*time.Millisecond, 0.3, pauses
+}
+
+// workUntilOldValuesServed lets nodes work until old values were served in every way that windows has switched on.
+func (t *trial) workUntilOldValuesServed() {
+	t.Helper()
+	for range 5 {
+		t.work(wide, nil)
+		if t.record.Events[tarn.EventStaleHit.String()] > 0 && t.record.Events[tarn.EventRescued.String()] > 0 {
+			return
+		}
+	}
+	t.Errorf("old values were not served in every way: %v", t.record.Events)
 }
 
 // writeBack lets one node work by write-back, and reads at last what the source has.

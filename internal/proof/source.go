@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -25,8 +26,9 @@ type Pauses struct {
 
 // source is the database as the caches of a node see it.
 type source struct {
-	db     Database
-	pauses Pauses
+	db      Database
+	pauses  Pauses
+	failing float64 // which part of the loads fails
 
 	mu  sync.Mutex // protects rng
 	rng *rand.Rand
@@ -53,11 +55,26 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+var errSource = errors.New("proof: the source does not answer")
+
+// fails draws whether a load fails.
+func (s *source) fails() bool {
+	if s.failing == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.Float64() < s.failing
+}
+
 // loader reads the database.
 func (s *source) loader() tarn.Loader[int64, Item] {
 	many := func(ctx context.Context, keys []int64) (map[int64]Item, error) {
 		ops, err := s.db.Load(ctx, keys)
 		s.pause(ctx, s.pauses.Read)
+		if err == nil && s.fails() {
+			err = errSource
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,8 @@ package otel_test
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,6 +81,38 @@ func TestMetricsOfACache(t *testing.T) {
 			require.False(t, strings.Contains(name, "Ada") || strings.Contains(name, "Grace"), name)
 		}
 	})
+}
+
+// Each kind of event that there is, as its words tell, is handed over from the first look on, under a name that the
+// package's documentation has.
+func TestEveryKindIsShown(t *testing.T) {
+	documented, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	for kind := tarn.EventKind(1); kind.String() != tarn.EventKind(0).String(); kind++ {
+		s := newSDK(t)
+		m, err := tarnotel.New("users", s.options())
+		require.NoError(t, err)
+		before := s.numbers(t)
+		m.Observe(t.Context(), tarn.Event{Kind: kind, N: 3})
+		changed := 0
+		for name, now := range s.numbers(t) {
+			had, ok := before[name]
+			if now.shape != "counter" || now.value == had.value {
+				continue
+			}
+			changed++
+			require.True(t, ok, "%v: %s", kind, name)
+			require.Equal(t, had.value+3, now.value, "%v: %s", kind, name)
+			metric, value, _ := strings.Cut(name, " users")
+			line := regexp.MustCompile(`(?m)^//\t` + regexp.QuoteMeta(metric) + ` .*$`).Find(documented)
+			require.NotEmpty(t, line, "%v: the package's documentation does not have %s", kind, metric)
+			if metric == "tarn.cache.hits" {
+				require.Contains(t, string(line), strings.TrimSpace(value), "%v: nor this kind of it", kind)
+			}
+		}
+		require.Equal(t, 1, changed, "%v", kind)
+		require.NoError(t, m.Close())
+	}
 }
 
 func TestTwoCaches(t *testing.T) {

@@ -58,9 +58,9 @@ func TestSpansOfLoadsAndWrites(t *testing.T) {
 	}
 	one := tarn.LoadFunc(find, sql.ErrNoRows)
 	many := tarn.LoadManyFunc(find, findMany, sql.ErrNoRows)
-	entries := tarn.LoadEntryFunc(func(ctx context.Context, key int) (string, *ttl.Policy, error) {
+	entries := tarn.LoadEntryFunc(func(ctx context.Context, key int) (tarn.Loaded[string], error) {
 		v, err := find(ctx, key)
-		return v, &ttl.Policy{Fresh: time.Hour}, err
+		return tarn.Loaded[string]{Value: v, Policy: &ttl.Policy{Fresh: time.Hour}}, err
 	}, sql.ErrNoRows)
 	save := tarn.WriteFuncs(func(_ context.Context, key int, _ string) error {
 		_, err := find(context.Background(), key)
@@ -180,7 +180,7 @@ func TestWrappersForwardCapabilities(t *testing.T) {
 	find := func(context.Context, int) (string, error) { return "", nil }
 	one := tarn.LoadFunc(find)
 	many := tarn.LoadManyFunc(find, func(context.Context, []int) (map[int]string, error) { return nil, nil })
-	entries := tarn.LoadEntryFunc(func(context.Context, int) (string, *ttl.Policy, error) { return "", nil, nil })
+	entries := tarn.LoadEntryFunc(func(context.Context, int) (_ tarn.Loaded[string], err error) { return })
 	for _, tt := range []struct {
 		rule          string
 		inner         tarn.Loader[int, string]

@@ -3,6 +3,8 @@ package prometheus_test
 import (
 	"context"
 	"errors"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +98,70 @@ tarn_write_back_flushed_total{cache="books"} 0
 	if _, err := testutil.GatherAndCount(registry, "tarn_write_back_oldest_pending_seconds"); err != nil {
 		t.Error(err)
 	}
+}
+
+// Each kind of event that there is, as its words tell, is shown from the first scrape on, under a name that the package's
+// documentation has.
+func TestEveryKindIsShown(t *testing.T) {
+	documented, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := tarn.EventKind(1); kind.String() != tarn.EventKind(0).String(); kind++ {
+		m := tarnprometheus.New("books", tarnprometheus.Options{})
+		registry := prometheus.NewPedanticRegistry()
+		if err := m.Register(registry); err != nil {
+			t.Fatal(err)
+		}
+		before := totals(t, registry)
+		m.Observe(t.Context(), tarn.Event{Kind: kind, N: 3})
+		changed := 0
+		for series, total := range totals(t, registry) {
+			had, ok := before[series]
+			if total == had {
+				continue
+			}
+			changed++
+			if !ok || total != had+3 {
+				t.Errorf("%v: %s was %v and is %v", kind, series, had, total)
+			}
+			name, value, _ := strings.Cut(series, " ")
+			if !strings.Contains(string(documented), "//\t"+name) {
+				t.Errorf("%v: the package's documentation does not have %s", kind, name)
+			}
+			if name == "tarn_cache_hits_total" && !strings.Contains(string(documented), strconv.Quote(value)) {
+				t.Errorf("%v: the package's documentation does not have the kind %q", kind, value)
+			}
+		}
+		if changed != 1 {
+			t.Errorf("%v is shown as %d series", kind, changed)
+		}
+	}
+}
+
+// totals returns the counters by their names, each with a space and the value of its label.
+func totals(t *testing.T, from prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if metric.GetCounter() == nil {
+				continue
+			}
+			value := ""
+			for _, label := range metric.GetLabel() {
+				if label.GetName() != "cache" {
+					value = label.GetValue()
+				}
+			}
+			found[family.GetName()+" "+value] = metric.GetCounter().GetValue()
+		}
+	}
+	return found
 }
 
 // count returns how many observations a histogram has, of one value of a label.

@@ -8,9 +8,9 @@
 //
 //	both := tiered.New(near, breaker.New(far, breaker.Config{}))
 //
-// What keeps old values from being read is never left out: every hold, settle, invalidation and fill reaches the store,
-// whatever state the breaker is in, and what may take an old value away with it, Set among them. While the breaker is open
-// the following fail with ErrOpen: Get, GetMany, Lease, Stands, Add, Touch, Count and Scan.
+// What keeps old values from being read is never left out: every hold, settle, fill and invalidation, of tags too, reaches
+// the store, whatever state the breaker is in, and what may take an old value away with it, Set among them. While the
+// breaker is open the following fail with ErrOpen: Get, GetMany, Lease, Stands, Add, Touch, Stamp, Count and Scan.
 //
 // The state machine is github.com/sony/gobreaker's.
 package breaker
@@ -173,7 +173,7 @@ func excluded(err error) bool {
 		return true
 	}
 	return err == errCaller || errors.Is(err, context.Canceled) || errors.Is(err, tarn.ErrClosed) ||
-		errors.Is(err, errors.ErrUnsupported)
+		errors.Is(err, errors.ErrUnsupported) || errors.Is(err, tarn.ErrTags)
 }
 
 // ask calls the store unless the breaker is open.

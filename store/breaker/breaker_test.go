@@ -100,6 +100,13 @@ var ops = []struct {
 		_, err := must[tarn.Toucher[string, string]](t, s).Touch(ctx, "a", 0)
 		return err
 	}},
+	{faulty.Stamp, true, func(ctx context.Context, t *testing.T, s tarn.Store[string, string]) error {
+		_, err := must[tarn.Tagger](t, s).Stamp(ctx)
+		return err
+	}},
+	{faulty.InvalidateTags, false, func(ctx context.Context, t *testing.T, s tarn.Store[string, string]) error {
+		return must[tarn.TagInvalidator](t, s).InvalidateTags(ctx, "tag")
+	}},
 	{faulty.Count, true, func(ctx context.Context, t *testing.T, s tarn.Store[string, string]) error {
 		_, err := must[tarn.Scanner[string, string]](t, s).Count(ctx)
 		return err
@@ -249,6 +256,7 @@ func TestWhatIsAFailure(t *testing.T) {
 		{"a batch with such a key, of which one failed",
 			fmt.Errorf("get: %w", tarn.IndexError{tarn.Permanent(errors.New("no name")), errors.New("broken")}), true},
 		{"a closed store", tarn.ErrClosed, false},
+		{"tags that make no sense", fmt.Errorf("set: %w", tarn.ErrTags), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -362,7 +370,9 @@ func TestOffersWhatTheStoreOffers(t *testing.T) {
 	_, batch := tarn.As[tarn.BatchStore[string, string]](bare)
 	_, leaser := tarn.LeaserOf(bare)
 	_, hitter := tarn.As[tarn.Hitter[string, string]](bare)
-	if batch || leaser || hitter {
+	_, tagger := tarn.As[tarn.Tagger](bare)
+	_, invalidator := tarn.As[tarn.TagInvalidator](bare)
+	if batch || leaser || hitter || tagger || invalidator {
 		t.Error("it offers what the store lacks")
 	}
 }

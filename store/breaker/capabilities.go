@@ -27,6 +27,12 @@ func (s *Store[K, V]) As(target any) bool {
 		return offer(s.inner, t, func(inner tarn.Leaser[K, V]) tarn.Leaser[K, V] { return leaser[K, V]{s, inner} })
 	case *tarn.Holder[K, V]:
 		return offer(s.inner, t, func(inner tarn.Holder[K, V]) tarn.Holder[K, V] { return holder[K, V]{s, inner} })
+	case *tarn.TagInvalidator:
+		return offer(s.inner, t, func(inner tarn.TagInvalidator) tarn.TagInvalidator { return tagInvalidator[K, V]{s, inner} })
+	case *tarn.Tagger:
+		return offer(s.inner, t, func(inner tarn.Tagger) tarn.Tagger {
+			return tagger[K, V]{tagInvalidator[K, V]{s, inner}, inner}
+		})
 	}
 	return pass(s.inner, target)
 }
@@ -133,4 +139,24 @@ func (h holder[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, to
 
 func (h holder[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
 	return h.s.tell(ctx, func() error { return h.inner.Settle(ctx, settlements) })
+}
+
+type tagInvalidator[K comparable, V any] struct {
+	s     *Store[K, V]
+	inner tarn.TagInvalidator
+}
+
+func (t tagInvalidator[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
+	return t.s.tell(ctx, func() error { return t.inner.InvalidateTags(ctx, tags...) })
+}
+
+type tagger[K comparable, V any] struct {
+	tagInvalidator[K, V]
+	stamps tarn.Tagger
+}
+
+// Stamp is asked for only to store something later: without one nothing is stored, which is safe.
+func (t tagger[K, V]) Stamp(ctx context.Context) (stamp tarn.Stamp, err error) {
+	err = t.s.ask(ctx, func() (err error) { stamp, err = t.stamps.Stamp(ctx); return err })
+	return stamp, err
 }

@@ -18,6 +18,9 @@ func (s *Store[K, V]) lieToken() (token tarn.Token) {
 	return token
 }
 
+// lieStamp is a moment before any that a store can be in once something was invalidated.
+const lieStamp tarn.Stamp = 1
+
 type batchStore[K comparable, V any] struct {
 	s     *Store[K, V]
 	inner tarn.BatchStore[K, V]
@@ -187,6 +190,9 @@ func (l leaser[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTerms
 		lie: func(context.Context) error {
 			for i := range into {
 				into[i] = tarn.Lease[V]{State: tarn.Granted, Token: l.s.lieToken()}
+				if terms.Stamp {
+					into[i].Stamp = lieStamp
+				}
 			}
 			return nil
 		},
@@ -274,4 +280,39 @@ func (h holder[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 			}
 		},
 	})
+}
+
+type tagInvalidator[K comparable, V any] struct {
+	s     *Store[K, V]
+	inner tarn.TagInvalidator
+}
+
+func (t tagInvalidator[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
+	return t.s.faults.run(ctx, call{
+		op: InvalidateTags,
+		do: func(ctx context.Context) error { return t.inner.InvalidateTags(ctx, tags...) },
+		keep: func() func(context.Context) error {
+			tags := slices.Clone(tags)
+			return func(ctx context.Context) error { return t.inner.InvalidateTags(ctx, tags...) }
+		},
+		lie: success,
+	})
+}
+
+type tagger[K comparable, V any] struct {
+	tagInvalidator[K, V]
+	stamps tarn.Tagger
+}
+
+func (t tagger[K, V]) Stamp(ctx context.Context) (stamp tarn.Stamp, err error) {
+	err = t.s.faults.run(ctx, call{
+		op:   Stamp,
+		do:   func(ctx context.Context) (err error) { stamp, err = t.stamps.Stamp(ctx); return err },
+		keep: nothing,
+		lie:  func(context.Context) error { stamp = lieStamp; return nil },
+	})
+	if err != nil {
+		return 0, err
+	}
+	return stamp, nil
 }

@@ -34,6 +34,8 @@ const (
 	Stands
 	Hold
 	Settle
+	InvalidateTags
+	Stamp
 
 	// Batches are the operations of tarn.BatchStore.
 	Batches = GetMany | SetMany | DeleteMany
@@ -41,17 +43,19 @@ const (
 	Leases = Lease | Fill | Stands
 	// Holds are the operations of tarn.Holder.
 	Holds = Hold | Settle
+	// Tags are the operations of tarn.Tagger.
+	Tags = InvalidateTags | Stamp
 	// Reads change nothing in the store.
-	Reads = Get | GetMany | Count | Scan | Stands
+	Reads = Get | GetMany | Count | Scan | Stands | Stamp
 	// Writes are all the others.
 	Writes = All &^ Reads
 	// All is every operation.
-	All Op = 1<<17 - 1
+	All Op = 1<<19 - 1
 )
 
 var opNames = [...]string{
 	"Get", "Set", "Delete", "GetMany", "SetMany", "DeleteMany", "Add", "Touch", "Compute", "Clear", "Count", "Scan",
-	"Lease", "Fill", "Stands", "Hold", "Settle",
+	"Lease", "Fill", "Stands", "Hold", "Settle", "InvalidateTags", "Stamp",
 }
 
 // String returns the operations' names.
@@ -78,7 +82,8 @@ const (
 
 	// Lie reports success and does nothing. Reads find nothing; Add and Touch report true; Compute calls its
 	// function with what is stored and returns what would stand; Lease and Hold grant tokens that the store does
-	// not know; Stands is true; Fill and Settle say Stored where they should store.
+	// not know; Stands is true; Fill and Settle say Stored where they should store; Stamps, of leases too, are from
+	// before everything that was ever invalidated.
 	Lie
 
 	// Stall waits until the fault is released, and goes on as if nothing had been. If the context ends before,

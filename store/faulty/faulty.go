@@ -127,6 +127,12 @@ func (s *Store[K, V]) As(target any) bool {
 		return offer(s.inner, t, func(inner tarn.Leaser[K, V]) tarn.Leaser[K, V] { return leaser[K, V]{s, inner} })
 	case *tarn.Holder[K, V]:
 		return offer(s.inner, t, func(inner tarn.Holder[K, V]) tarn.Holder[K, V] { return holder[K, V]{s, inner} })
+	case *tarn.TagInvalidator:
+		return offer(s.inner, t, func(inner tarn.TagInvalidator) tarn.TagInvalidator { return tagInvalidator[K, V]{s, inner} })
+	case *tarn.Tagger:
+		return offer(s.inner, t, func(inner tarn.Tagger) tarn.Tagger {
+			return tagger[K, V]{tagInvalidator[K, V]{s, inner}, inner}
+		})
 	}
 	return s.passOn(target)
 }

@@ -53,6 +53,8 @@ func TestAs(t *testing.T) {
 		refuses[tarn.Clocker](t, s)
 		refuses[tarn.Leaser[string, string]](t, s)
 		refuses[tarn.Holder[string, string]](t, s)
+		refuses[tarn.TagInvalidator](t, s)
+		refuses[tarn.Tagger](t, s)
 		refuses[interface{ Close() error }](t, s)
 	})
 	t.Run("lets nothing slip past the faults", func(t *testing.T) {
@@ -63,6 +65,9 @@ func TestAs(t *testing.T) {
 		}](t, s)
 		refuses[interface {
 			DeleteMany(context.Context, []string) error
+		}](t, s)
+		refuses[interface {
+			Stamp(context.Context) (tarn.Stamp, error)
 		}](t, s)
 		refuses[tarn.Hitter[string, string]](t, s)
 		refuses[tarn.Hitter[string, string]](t, faulty.New(s))
@@ -233,6 +238,18 @@ var writes = []write{
 		w.answer = w.settlements[0].Stored
 		return err
 	}, forget: func(w *world) { clear(w.settlements) }},
+	{op: faulty.InvalidateTags, done: isGone, prepare: func(t *testing.T, w *world) {
+		tags, err := tarn.NewTags(0, "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.inner.Set(t.Context(), "a", entry{Value: "old", Tags: tags}); err != nil {
+			t.Fatal(err)
+		}
+	}, do: func(ctx context.Context, w *world) error {
+		w.keys = []string{"t"}
+		return as[tarn.TagInvalidator](w.s).InvalidateTags(ctx, w.keys...)
+	}, forget: forgetKeys},
 }
 
 // answers says whether the operation has an answer beside its error.
@@ -373,6 +390,10 @@ func TestReads(t *testing.T) {
 			}
 			return found, end()
 		}, false},
+		{faulty.Stamp, func(w *world) (bool, error) {
+			stamp, err := as[tarn.Tagger](w.s).Stamp(context.Background())
+			return stamp != 0, err
+		}, true},
 	}
 	for _, r := range reads {
 		t.Run(r.op.String(), func(t *testing.T) {
@@ -529,5 +550,35 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 			}()
 			do()
 		})
+	}
+}
+
+// TestStampsOfLiesAreFromBefore has entries that are stored with the stamps of lies: what is invalidated reaches them.
+func TestStampsOfLiesAreFromBefore(t *testing.T) {
+	w := newWorld()
+	defer w.inner.Close()
+	ctx, tagger := t.Context(), as[tarn.Tagger](w.s)
+	if err := tagger.InvalidateTags(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	w.s.Inject(faulty.Fault{Kind: faulty.Lie, Ops: faulty.Stamp | faulty.Lease})
+	leases := make([]tarn.Lease[string], 1)
+	stamp, err := tagger.Stamp(ctx)
+	err = errors.Join(err, w.leaser().Lease(ctx, []string{"a"}, tarn.LeaseTerms{Life: time.Hour, Stamp: true}, leases))
+	if err != nil || stamp == 0 || leases[0].Stamp != stamp {
+		t.Fatalf("%v; stamp %d, and the lease has %d", err, stamp, leases[0].Stamp)
+	}
+	if err := w.leaser().Lease(ctx, []string{"a"}, tarn.LeaseTerms{Life: time.Hour}, leases); err != nil || leases[0].Stamp != 0 {
+		t.Fatalf("%v; nobody has asked for stamp %d", err, leases[0].Stamp)
+	}
+	tags, err := tarn.NewTags(stamp, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.s.Set(ctx, "a", entry{Value: "v", Tags: tags}); err != nil {
+		t.Fatal(err)
+	}
+	if w.value() != "" {
+		t.Error("what is stored with the stamp of a lie was not invalidated before")
 	}
 }

@@ -165,10 +165,10 @@ func (g *segment[K, V]) leave(n *node[K, V]) {
 	n.place = 0 // so that nobody is taken for it who gets its place
 }
 
-// turn makes a value of an absence, or an absence of a value.
-func (g *segment[K, V]) turn(n *node[K, V], e *tarn.Entry[V], weight uint64) {
+// turn makes a value of an absence, or an absence of a value. A node for it may be at hand.
+func (g *segment[K, V]) turn(n *node[K, V], e *tarn.Entry[V], weight uint64, fresh *node[K, V]) {
 	g.leave(n)
-	n = g.rewrite(n, e)
+	n = g.rewrite(n, e, fresh)
 	n.marks.watch(false) // by the policy that it was with
 	n.place = g.enter(n, weight)
 }

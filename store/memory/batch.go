@@ -46,7 +46,15 @@ func (s *Store[K, V]) lookUp(key K, into *tarn.Lookup[V]) (timed bool) {
 	into.Found = true
 	into.Entry.Value, into.Entry.Stale = value, false
 	into.Entry.Negative, into.Entry.Rescued = seen.negative(), seen.rescued()
-	into.Entry.Fresh, into.Entry.Expires = seen.fresh, seen.expires
+	into.Entry.Fresh, into.Entry.Expires, into.Entry.Tags = seen.fresh, seen.expires, nil
+	if seen.tagged() {
+		t := n.tagged()
+		if t.invalidated() {
+			*into = tarn.Lookup[V]{}
+			return false
+		}
+		into.Entry.Tags = t.tags
+	}
 	if n.marks.hit() {
 		g.watched(n)
 	}

@@ -29,7 +29,7 @@ func (s *Store[K, V]) Compute(
 			weight = s.weigh(key, &e)
 		}
 		g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
-			return storable(key) && g.mayChange(key) == nil && g.stands(seen, key, short(hash)) && !g.passed(e.Expires)
+			return storable(key) && g.mayChange(key) == nil && g.stands(seen, key, short(hash)) && !g.gone(&e)
 		})
 		now, done, err := g.commit(seen, key, short(hash), &e, op, weight)
 		c := g.unlock()
@@ -73,6 +73,14 @@ func (g *segment[K, V]) stands(seen sight[K, V], key K, hash uint32) bool {
 	return n == seen.node && (n == nil || n.version.Load() == seen.version)
 }
 
+// stampFor gives an entry whose tags have no stamp that of a moment before it is clear that what was seen still stands:
+// what invalidates that afterwards reaches the entry too.
+func (g *segment[K, V]) stampFor(seen sight[K, V], e *tarn.Entry[V]) {
+	if seen.entry.Tags != nil && !isStamped(e) {
+		e.Tags = e.Tags.Restamped(g.store.tags.settled())
+	}
+}
+
 // commit does what f said, if what f saw still stands, and returns what stands then. The caller has mu.
 func (g *segment[K, V]) commit(
 	seen sight[K, V], key K, hash uint32, e *tarn.Entry[V], op tarn.ComputeOp, weight int64,
@@ -80,6 +88,7 @@ func (g *segment[K, V]) commit(
 	if err := g.mayChange(key); err != nil {
 		return now, true, err
 	}
+	g.stampFor(seen, e)
 	if !g.stands(seen, key, hash) {
 		return now, false, nil
 	}

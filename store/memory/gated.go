@@ -32,7 +32,7 @@ func (g *gated[K, V]) Hit(key K) (value V, ok bool) {
 		return value, false
 	}
 	read, seen := segment.read(n)
-	if seen.flags != 0 {
+	if seen.flags != 0 && !n.isTaggedHit(seen) {
 		return value, false
 	}
 	if seen.expires|seen.fresh != 0 || until != ttl.End {

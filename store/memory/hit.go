@@ -10,7 +10,7 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 		return value, false
 	}
 	read, seen := g.read(n)
-	if seen.flags != 0 {
+	if seen.flags != 0 && !n.isTaggedHit(seen) {
 		return value, false
 	}
 	if seen.expires|seen.fresh != 0 {
@@ -23,6 +23,11 @@ func (s *Store[K, V]) Hit(key K) (value V, ok bool) {
 	}
 	s.counts.hit()
 	return read, true
+}
+
+// isTaggedHit reports whether all that keeps a node from being a hit is that it has tags.
+func (n *node[K, V]) isTaggedHit(seen seen) bool {
+	return seen.flags == isTagged && !n.tagged().invalidated()
 }
 
 // watched tells the policy that an entry was hit which it watches, unless the segment is busy.

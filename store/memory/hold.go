@@ -140,7 +140,7 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 		t := &settlements[i]
 		t.Stored = false
 		var weight int64
-		if t.Store {
+		if t.Store && isStamped(&t.Entry) {
 			weight = s.weigh(t.Key, &t.Entry)
 		}
 		done++
@@ -161,7 +161,7 @@ func (s *Store[K, V]) forsake(ctx context.Context, t tarn.Settlement[K, V]) {
 func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64) error {
 	hash := s.hash(t.Key)
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
-		return g.held(t.Key) && !g.passed(t.Entry.Expires) // by others too, maybe, which only the end of the hold tells
+		return g.held(t.Key) && !g.gone(&t.Entry) // by others too, maybe, which only the end of the hold tells
 	})
 	if g.closed {
 		g.mu.Unlock()
@@ -183,7 +183,7 @@ func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int
 	switch {
 	case verdict == guard.Leave:
 	case verdict == guard.Store && t.Store:
-		t.Stored, _ = g.put(t.Key, hash, &t.Entry, weight, nil)
+		t.Stored = g.putLoaded(t.Key, hash, &t.Entry, weight)
 	default:
 		g.empty(t.Key, hash, Deleted)
 	}

@@ -47,6 +47,10 @@ func (s *Store[K, V]) Lease(
 	if err := ctx.Err(); err != nil {
 		return s.leaseHits(err, keys, terms, into)
 	}
+	var stamp tarn.Stamp
+	if terms.Stamp {
+		stamp = s.tags.stamp()
+	}
 	for i, key := range keys {
 		hash := s.hash(key)
 		g := s.lock(hash)
@@ -56,6 +60,9 @@ func (s *Store[K, V]) Lease(
 		}
 		into[i] = g.lease(key, short(hash), terms)
 		g.unlock()
+		if into[i].State == tarn.Granted {
+			into[i].Stamp = stamp
+		}
 	}
 	return nil
 }
@@ -139,7 +146,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 		f := &fills[i]
 		f.Stored = false
 		var weight int64
-		if f.Store {
+		if f.Store && isStamped(&f.Entry) {
 			weight = s.weigh(f.Key, &f.Entry)
 		}
 		done++
@@ -161,19 +168,32 @@ func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight in
 	hash := s.hash(f.Key)
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
 		r := g.records.find(f.Key)
-		return r != nil && r.Stands(f.Token, g.now()) && !g.passed(f.Entry.Expires)
+		return r != nil && r.Stands(f.Token, g.now()) && !g.gone(&f.Entry)
 	})
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
 	if g.endLease(f.Key, f.Token) && f.Store {
-		f.Stored, _ = g.put(f.Key, short(hash), &f.Entry, weight, nil)
+		f.Stored = g.putLoaded(f.Key, short(hash), &f.Entry, weight)
 	}
 	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
+
+// putLoaded is put for what was read from the source, or written to it. What is not stamped leaves the key empty.
+func (g *segment[K, V]) putLoaded(key K, hash uint32, e *tarn.Entry[V], weight int64) (stored bool) {
+	if !isStamped(e) {
+		g.empty(key, hash, Replaced)
+		return false
+	}
+	stored, _ = g.put(key, hash, e, weight, nil)
+	return stored
+}
+
+// isStamped reports whether the tags of an entry, if it has any, are of a moment before its source was read or written.
+func isStamped[V any](e *tarn.Entry[V]) bool { return e.Tags == nil || e.Tags.Stamp() != 0 }
 
 // endLease ends a lease and reports whether it stood. The caller has mu.
 func (g *segment[K, V]) endLease(key K, token tarn.Token) bool {

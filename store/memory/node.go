@@ -26,9 +26,11 @@ const (
 	isNegative             // Entry.Negative
 	isRescued              // Entry.Rescued
 	isTimed                // the node is the first field of a timedNode; never changes
+	isTagged               // the timedNode is the first field of a taggedNode; never changes
 	oneChange
 
 	isNoHit = isNegative | isRescued // what Hit leaves to Get
+	isSeen  = isNoHit | isTagged     // what readers look at
 )
 
 // flagsOf returns what a node's version says of an entry.
@@ -48,6 +50,7 @@ type timedNode[K comparable, V any] struct {
 	fresh, expires atomic.Int64 // each a ttl.Time
 }
 
+// newNode returns a node for an entry without tags; see newTagged.
 func newNode[K comparable, V any](key K, hash uint32, e *tarn.Entry[V]) *node[K, V] {
 	var n *node[K, V]
 	flags := flagsOf(e)
@@ -73,11 +76,12 @@ func (n *node[K, V]) timed() *timedNode[K, V] {
 // seen is an entry as a reader saw it, but for the value. It has so few fields that it stays in registers.
 type seen struct {
 	fresh, expires ttl.Time
-	flags          uint32 // isNoHit
+	flags          uint32 // isSeen
 }
 
 func (s seen) negative() bool { return s.flags&isNegative != 0 }
 func (s seen) rescued() bool  { return s.flags&isRescued != 0 }
+func (s seen) tagged() bool   { return s.flags&isTagged != 0 }
 
 // read returns the entry of a node as it was at one instant. It waits for the segment's mu only where others change the
 // entry all the while.
@@ -97,7 +101,7 @@ func (g *segment[K, V]) read(n *node[K, V]) (value V, e seen) {
 			e.fresh, e.expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
 		}
 		if n.version.Load() == version {
-			e.flags = version & isNoHit
+			e.flags = version & isSeen
 			return value, e
 		}
 	}
@@ -111,7 +115,7 @@ func (g *segment[K, V]) readLocked(n *node[K, V]) (V, seen) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := n.entry()
-	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, flags: flagsOf(&e)}
+	return e.Value, seen{fresh: e.Fresh, expires: e.Expires, flags: n.version.Load() & isSeen}
 }
 
 // The methods below are for whoever has the segment's mu.
@@ -134,13 +138,16 @@ func (n *node[K, V]) entry() tarn.Entry[V] {
 		t := n.timed()
 		e.Fresh, e.Expires = ttl.Time(t.fresh.Load()), ttl.Time(t.expires.Load())
 	}
+	if version&isTagged != 0 {
+		e.Tags = n.tagged().tags
+	}
 	return e
 }
 
 // write changes the entry in place, and reports whether it could.
 func (n *node[K, V]) write(e *tarn.Entry[V], w words) bool {
 	version, flags := n.version.Load(), flagsOf(e)
-	if w.n == 0 || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
+	if w.n == 0 || version&isTagged != 0 || e.Tags != nil || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
 		return false
 	}
 	if w.n > 1 || version&isTimed != 0 || flags != version&isNoHit {

@@ -56,20 +56,22 @@ type Removal[K comparable, V any] struct {
 	Cause Cause
 }
 
-// Cause says why a value left the store. One whose Expires had passed is Expired, whichever operation came across
-// it.
+// Cause says why a value left the store. One whose Expires had passed is Expired, and else one of whose tags was
+// invalidated is Invalidated, whichever operation came across it.
 type Cause uint8
 
 const (
-	Evicted  Cause = iota + 1 // it made room for others
-	Expired                   // its life was over
-	Replaced                  // another value was set in its place, or tried to be and was refused
-	Deleted                   // its key was deleted, or held by a writer
-	Cleared                   // the store was cleared
+	Evicted     Cause = iota + 1 // it made room for others
+	Expired                      // its life was over
+	Replaced                     // another value was set in its place, or tried to be and was refused
+	Deleted                      // its key was deleted, or held by a writer
+	Cleared                      // the store was cleared
+	Invalidated                  // one of its tags was invalidated
 )
 
 var causes = [...]string{
 	Evicted: "evicted", Expired: "expired", Replaced: "replaced", Deleted: "deleted", Cleared: "cleared",
+	Invalidated: "invalidated",
 }
 
 // String returns the cause in a word.

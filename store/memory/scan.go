@@ -133,6 +133,13 @@ func (s *Store[K, V]) yieldChunk(
 			}
 			e.Stale = e.Fresh.Passed(now)
 		}
+		if seen.tagged() {
+			t := n.tagged()
+			if t.invalidated() {
+				continue
+			}
+			e.Tags = t.tags
+		}
 		if !yield(n.key, e) {
 			return false, nil
 		}

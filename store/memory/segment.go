@@ -106,10 +106,10 @@ func (g *segment[K, V]) passed(deadline ttl.Time) bool {
 	return deadline != 0 && deadline != ttl.End && deadline.Passed(g.now())
 }
 
-// live returns the node of key, or nil if there is none or it has expired.
+// live returns the node of key, or nil if there is none, or it has expired or was invalidated.
 func (g *segment[K, V]) live(key K, hash uint32) *node[K, V] {
 	n := g.table.find(key, hash)
-	if n == nil || g.passed(n.expires()) {
+	if n == nil || g.passed(n.expires()) || n.invalidated() {
 		return nil
 	}
 	return n
@@ -123,20 +123,25 @@ func (g *segment[K, V]) entryOf(n *node[K, V]) tarn.Entry[V] {
 }
 
 // set is put for callers who are told nothing but an error: what is accepted and yet not kept, because its key cannot
-// be found again or its life is over, has left at once.
+// be found again, its life is over or one of its tags was invalidated, has left at once.
 func (g *segment[K, V]) set(key K, hash uint32, e *tarn.Entry[V], weight int64, fresh *node[K, V]) error {
 	stored, err := false, error(nil)
 	if storable(key) {
 		stored, err = g.put(key, hash, e, weight, fresh)
 	}
 	if !stored && err == nil {
-		g.note(key, e.Value, e.Negative, e.Expires, Evicted)
+		cause := Evicted
+		if storable(key) {
+			cause = Invalidated // unless it has expired
+		}
+		g.note(key, e.Value, e.Negative, e.Expires, cause)
 	}
 	return err
 }
 
-// put gives key an entry of weight in place of any other, and reports whether it stored it: one that has expired
-// already leaves the key empty, and so does one that it refuses with an error. A node for the entry may be at hand.
+// put gives key an entry of weight in place of any other, and reports whether it stored it: one that has expired or was
+// invalidated already leaves the key empty, and so does one that it refuses with an error. A node for the entry may be
+// at hand.
 func (g *segment[K, V]) put(
 	key K, hash uint32, e *tarn.Entry[V], weight int64, fresh *node[K, V],
 ) (bool, error) {
@@ -144,12 +149,19 @@ func (g *segment[K, V]) put(
 	if err != nil {
 		g.refused++
 	}
-	if err != nil || g.passed(e.Expires) {
+	keep := err == nil && !g.passed(e.Expires)
+	if keep && e.Tags != nil {
+		if fresh = g.newTagged(key, hash, e); fresh.invalidated() {
+			fresh.untag()
+			keep = false
+		}
+	}
+	if !keep {
 		g.empty(key, hash, Replaced)
 		return false, err
 	}
 	if n := g.table.find(key, hash); n != nil {
-		g.replace(n, e, uint64(weight))
+		g.replace(n, e, uint64(weight), fresh)
 	} else {
 		if fresh == nil {
 			fresh = newNode(key, hash, e)
@@ -162,14 +174,14 @@ func (g *segment[K, V]) put(
 	return true, nil
 }
 
-// replace gives a node another entry, or another node its place.
-func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64) {
+// replace gives a node another entry, or another node its place, which may be at hand.
+func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64, fresh *node[K, V]) {
 	g.noteNode(n, Replaced)
 	if n.negative() != e.Negative {
-		g.turn(n, e, weight)
+		g.turn(n, e, weight, fresh)
 		return
 	}
-	n = g.rewrite(n, e)
+	n = g.rewrite(n, e, fresh)
 	if g.store.options.Weigh == nil || e.Negative {
 		return
 	}
@@ -179,8 +191,9 @@ func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64) 
 	n.place = g.policy.Reweigh(at, n.hash, weight)
 }
 
-// rewrite gives a node another entry, or another node its place, which it returns. That is a use.
-func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V]) *node[K, V] {
+// rewrite gives a node another entry, or another node its place, which it returns. That is a use. The other node may be
+// at hand.
+func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, V]) *node[K, V] {
 	if n.write(e, g.table.words) {
 		n.marks.hit()
 		if e.Expires != 0 {
@@ -188,10 +201,13 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V]) *node[K, V] {
 		}
 		return n
 	}
-	other := newNode(n.key, n.hash, e)
+	if other == nil {
+		other = newNode(n.key, n.hash, e)
+	}
 	other.place = n.place
 	other.marks.inherit(&n.marks)
 	g.table.replace(n, other)
+	n.untag()
 	return other
 }
 
@@ -239,6 +255,7 @@ func (g *segment[K, V]) drop(n *node[K, V], cause Cause) {
 	g.table.remove(n)
 	g.left++
 	g.noteNode(n, cause)
+	n.untag()
 }
 
 // expire removes some of what has expired, and reports whether there may be more.
@@ -247,6 +264,9 @@ func (g *segment[K, V]) expire(some int) (more bool) {
 }
 
 func (g *segment[K, V]) noteNode(n *node[K, V], cause Cause) {
+	if n.invalidated() {
+		cause = Invalidated
+	}
 	g.note(n.key, n.value, n.negative(), n.expires(), cause)
 }
 

@@ -72,6 +72,7 @@ type Store[K comparable, V any] struct {
 
 	room          // whose bound and what is taken of it all segments share
 	absences room // the same by number, of remembered absences
+	tags     tags
 	tokens   guard.Tokens
 	resizing sync.Mutex // one Resize at a time; taken before any segment's mu
 	sweeper  sweeper    // has its own lock, under which no segment's mu is taken
@@ -93,6 +94,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 		plain:    opts.Weigh == nil && opts.OnRemove == nil && opts.Observer == nil,
 	}
 	s.setBounds(bound)
+	s.tags.moment.Store(1)
 	for i := range s.segments {
 		s.segments[i].init(s)
 	}
@@ -160,6 +162,13 @@ func (s *Store[K, V]) Get(_ context.Context, key K) (e tarn.Entry[V], found bool
 		}
 		e.Fresh, e.Expires, e.Stale = seen.fresh, seen.expires, seen.fresh.Passed(now)
 	}
+	if seen.tagged() {
+		t := n.tagged()
+		if t.invalidated() {
+			return tarn.Entry[V]{}, false, s.miss()
+		}
+		e.Tags = t.tags
+	}
 	if n.marks.hit() {
 		g.watched(n)
 	}
@@ -189,7 +198,7 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 
 func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
-	plain := s.plain && e.Fresh|e.Expires == 0 && storable(key)
+	plain := s.plain && e.Fresh|e.Expires == 0 && e.Tags == nil && storable(key)
 	var at, fresh *node[K, V]
 	if plain {
 		at, fresh = s.prepare(key, hash, e)
@@ -234,9 +243,9 @@ func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *t
 	}
 	switch {
 	case at != nil && at.negative() != e.Negative:
-		g.turn(at, e, 1)
+		g.turn(at, e, 1, fresh)
 	case at != nil:
-		g.rewrite(at, e)
+		g.rewrite(at, e, fresh)
 	case fresh != nil:
 		g.insert(fresh, 1)
 	default:
@@ -320,6 +329,10 @@ func (g *segment[K, V]) takeAll() (old contents[K, V]) {
 
 func (s *Store[K, V]) noteCleared(c *change[K, V], n *node[K, V]) {
 	cause := Cleared
+	if n.invalidated() {
+		cause = Invalidated
+	}
+	n.untag()
 	if at := n.expires(); at != 0 {
 		if c.now == 0 {
 			c.now = s.clock.Now()
@@ -352,6 +365,7 @@ func (s *Store[K, V]) Close() error {
 		}
 		g.mu.Unlock()
 	}
+	s.tags.parts.Store(nil)
 	s.stopSweeper()
 	return nil
 }
@@ -368,4 +382,5 @@ var (
 	_ tarn.Clocker                 = (*Store[string, int])(nil)
 	_ tarn.Leaser[string, int]     = (*Store[string, int])(nil)
 	_ tarn.Holder[string, int]     = (*Store[string, int])(nil)
+	_ tarn.Tagger                  = (*Store[string, int])(nil)
 )

@@ -8,7 +8,7 @@ import (
 )
 
 // Add stores e if key has no entry and no writer holds it, and reports whether it did. An entry that has expired
-// already is not stored.
+// already, or one of whose tags was invalidated after its stamp, is not stored.
 func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -17,7 +17,7 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 	free := func(g *segment[K, V]) bool {
 		return storable(key) && !g.held(key) && g.live(key, short(hash)) == nil
 	}
-	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool { return free(g) && !g.passed(e.Expires) })
+	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool { return free(g) && !g.gone(&e) })
 	switch {
 	case g.closed:
 		err = tarn.ErrClosed
@@ -57,9 +57,9 @@ func (g *segment[K, V]) touch(n *node[K, V], expires ttl.Time) {
 		n.marks.hit()
 		g.table.due(g.table.shape().bucket(n.hash), n)
 	} else {
-		e := n.entry()
+		e := n.entry() // without tags, for what has some has room for deadlines
 		e.Expires = expires
-		n = g.rewrite(n, &e)
+		n = g.rewrite(n, &e, nil)
 	}
 	if g.passed(expires) {
 		g.remove(n, Expired)

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/tarncache/tarn"
@@ -21,7 +20,7 @@ type mget struct {
 }
 
 // GetMany reads the entries of keys in one round trip, and one more where some are missing: MGET does not tell a missing
-// key from one of another type, so they are asked for again one by one.
+// key from one of another type, so they are asked for again one by one. Where some have tags, it takes one more.
 func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[V]) error {
 	if len(keys) != len(into) {
 		return errLengths("get many", len(keys), len(into))
@@ -37,6 +36,7 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 	}
 	var damaged []damage
 	var cause error
+	tagged := false
 	for i, look := range seen {
 		if !look.isEntry() {
 			continue
@@ -47,19 +47,48 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 			cause, damaged = err, append(damaged, damage{names[i], look.text})
 		case live:
 			into[i] = tarn.Lookup[V]{Entry: e, Found: true}
+			tagged = tagged || e.Tags != nil
 		}
 	}
 	if len(damaged) > 0 {
 		s.undecodable(ctx, cause, damaged...)
 	}
+	if tagged {
+		return wrap("get many", s.withoutInvalidated(ctx, into))
+	}
 	return nil
+}
+
+// withoutInvalidated clears what has a tag that was invalidated. With an error, it clears all.
+func (s *Store[K, V]) withoutInvalidated(ctx context.Context, found []tarn.Lookup[V]) error {
+	all := make([]*tarn.Tags, len(found))
+	for i := range found {
+		all[i] = found[i].Entry.Tags
+	}
+	t, err := s.standing(ctx, all)
+	for i := range found {
+		if err != nil || !t.valid(all[i]) {
+			found[i] = tarn.Lookup[V]{}
+		}
+	}
+	return err
 }
 
 // lookMany sets seen[i] to what stands under names[i].
 func (s *Store[K, V]) lookMany(ctx context.Context, names []keyName, seen []sight) error {
 	gets := s.divide(names)
+	if _, err := s.fetchMany(ctx, names, gets); err != nil {
+		return err
+	}
+	return s.seeMany(ctx, names, gets, seen)
+}
+
+// fetchMany sends the commands of gets, and after them some of the script's, whose answers it returns.
+func (s *Store[K, V]) fetchMany(
+	ctx context.Context, names []keyName, gets []mget, after ...Command,
+) (answers []Reply, err error) {
 	for range maxRenewals {
-		commands := make([]Command, len(gets), len(gets)+1)
+		commands := make([]Command, len(gets), len(gets)+1+len(after))
 		for i, g := range gets {
 			all := make([]string, 0, len(g.which)+len(g.records))
 			for _, k := range g.which {
@@ -75,6 +104,8 @@ func (s *Store[K, V]) lookMany(ctx context.Context, names []keyName, seen []sigh
 		for _, p := range asked {
 			commands = append(commands, s.callPartition("time", p))
 		}
+		answers := len(commands)
+		commands = append(commands, after...)
 		replies := make([]Reply, len(commands))
 		before := s.renewals.count()
 		s.client.Do(ctx, commands, replies)
@@ -85,6 +116,7 @@ func (s *Store[K, V]) lookMany(ctx context.Context, names []keyName, seen []sigh
 				renew = true
 			case r.Err != nil:
 				err = r.Err
+			case i >= answers:
 			case i >= len(gets) && r.Kind != Int:
 				err = errReply
 			case i >= len(gets):
@@ -97,15 +129,15 @@ func (s *Store[K, V]) lookMany(ctx context.Context, names []keyName, seen []sigh
 		}
 		switch {
 		case err != nil:
-			return err
+			return nil, err
 		case !renew:
-			return s.seeMany(ctx, names, gets, seen)
+			return replies[answers:], nil
 		}
 		if err := s.renew(ctx, before); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return errUnloaded
+	return nil, errUnloaded
 }
 
 // divide puts keys into as many commands as they need: all into one where there is one server, and those of one
@@ -192,7 +224,7 @@ func (s *Store[K, V]) missing(ctx context.Context, gets []Command) error {
 	return nil
 }
 
-// SetMany sets the keys, each as Set does, in one round trip.
+// SetMany sets the keys, each as Set does, in one round trip, and one more where entries have tags.
 func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entry[V]) error {
 	if len(keys) != len(entries) {
 		return errLengths("set many", len(keys), len(entries))
@@ -200,21 +232,36 @@ func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entr
 	if err := ctx.Err(); err != nil {
 		return wrap("set many", err)
 	}
+	t, err := s.tagging(ctx, tagsOfEntries(entries)...)
+	if err != nil {
+		return wrap("set many", err)
+	}
 	errs := make(tarn.IndexError, len(keys))
 	var commands []Command
+	var sets []set
 	var which []int
 	for i, key := range keys {
-		command, refused, err := s.setting(ctx, key, &entries[i])
-		if errs[i] = errors.Join(err, refused); err == nil {
-			commands, which = append(commands, command), append(which, i)
+		set, err := s.setting(key, &entries[i], t)
+		if errs[i] = err; err == nil {
+			commands, sets, which = append(commands, set.command), append(sets, set), append(which, i)
 		}
 	}
 	replies := make([]Reply, len(commands))
-	s.run(ctx, commands, replies)
+	s.runTagged(ctx, t, commands, replies)
 	for n, i := range which {
-		errs[i] = setError(replies[n], errs[i])
+		errs[i] = sets[n].outcome(replies[n], t)
 	}
 	return wrap("set many", failures(errs))
+}
+
+// tagsOfEntries returns nil if none has any.
+func tagsOfEntries[V any](entries []tarn.Entry[V]) (all []*tarn.Tags) {
+	for i := range entries {
+		if entries[i].Tags != nil {
+			all = append(all, entries[i].Tags)
+		}
+	}
+	return all
 }
 
 // DeleteMany deletes the keys, each as Delete does, in one round trip. Where some failed, the error is a

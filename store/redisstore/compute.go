@@ -54,19 +54,33 @@ func (s *Store[K, V]) compute(
 			s.undecodable(ctx, err, damage{name, seen.text})
 			return e, false, false, nil
 		}
+		if found && e.Tags != nil {
+			if found, err = s.stands(ctx, e.Tags); err != nil {
+				return tarn.Entry[V]{}, false, false, err
+			}
+			if !found {
+				e = tarn.Entry[V]{}
+			}
+		}
 	}
 	next, op := f(e, found)
 	var args [4]string
+	var t *tagging
 	switch op {
 	case tarn.ComputeStore:
-		if args, err = s.lives(name, &next); err != nil {
+		if t, err = s.tagging(ctx, next.Tags); err != nil {
+			return tarn.Entry[V]{}, false, false, err
+		}
+		if args, next.Tags, err = s.lives(name, &next, t, true); err != nil {
 			return tarn.Entry[V]{}, false, false, err
 		}
 	case tarn.ComputeDelete:
 	default:
 		return e, found, true, nil
 	}
-	r := s.one(ctx, s.call("compute", name, 2, seen.id(), args[0], args[1], args[2], args[3]))
+	var replies [1]Reply
+	s.runTagged(ctx, t, []Command{s.call("compute", name, 2, seen.id(), args[0], args[1], args[2], args[3])}, replies[:])
+	r := replies[0]
 	if err := answered(r, "stored", "held", "changed"); err != nil {
 		return tarn.Entry[V]{}, false, false, err
 	}
@@ -77,6 +91,9 @@ func (s *Store[K, V]) compute(
 		return tarn.Entry[V]{}, false, false, nil
 	case args[0] == "":
 		return tarn.Entry[V]{}, false, true, nil
+	}
+	if stood, err := t.stood(next.Tags); err != nil || !stood {
+		return tarn.Entry[V]{}, false, err == nil, err
 	}
 	return s.asStored(next), true, true, nil
 }

@@ -37,7 +37,7 @@ func (o *events) take() []tarn.Event {
 	return seen
 }
 
-const headSize = 34 // of a value, before its payload
+const headSize = 35 // of a value, before its payload
 
 // TestUndecodable puts all kinds of bytes where a value was. Whichever way the store reads, it finds nothing, says so, and
 // the key can be loaded again.

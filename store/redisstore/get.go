@@ -28,7 +28,8 @@ func newRead() *read {
 // Get returns the entry of key. What is stored there and cannot be decoded is removed, told to the Observer, and not
 // found. Where Redis has a list or any other type under the key, that is an error.
 //
-// It takes one round trip, with two commands: MGET would not tell a missing key from one of another type.
+// It takes one round trip, with two commands: MGET would not tell a missing key from one of another type. For an entry
+// with tags it takes one more.
 func (s *Store[K, V]) Get(ctx context.Context, key K) (e tarn.Entry[V], found bool, err error) {
 	name, err := s.writing(ctx, key)
 	if err != nil {
@@ -42,6 +43,11 @@ func (s *Store[K, V]) Get(ctx context.Context, key K) (e tarn.Entry[V], found bo
 	if err != nil {
 		s.undecodable(ctx, err, damage{name, seen.text})
 		return e, false, nil
+	}
+	if found && e.Tags != nil {
+		if found, err = s.stands(ctx, e.Tags); !found {
+			return tarn.Entry[V]{}, false, wrap("get", err)
+		}
 	}
 	return e, found, nil
 }

@@ -81,7 +81,7 @@ func (s *Store[K, V]) unhold(ctx context.Context, names []keyName, tokens []tarn
 	s.run(ctx, commands, make([]Reply, len(commands)))
 }
 
-// Settle ends holds, in one round trip. An entry that is too large, cannot be encoded, has expired, or for which a full
+// Settle ends holds, in one round trip, and one more where entries have tags. An entry that is too large, cannot be encoded, has expired, or for which a full
 // Redis has no room leaves its key empty; that is no error, for its source has it. Stored is false then, and [Stats]
 // counts what was refused. Where some settlements failed, the error is a [tarn.IndexError].
 func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
@@ -89,26 +89,41 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 		return wrap("settle", err)
 	}
 	commands, replies := make([]Command, len(settlements)), make([]Reply, len(settlements))
+	var all []*tarn.Tags
 	for i := range settlements {
-		t := &settlements[i]
-		t.Stored = false
-		name, err := s.names.name(t.Key)
+		if t := &settlements[i]; t.Store && t.Entry.Tags != nil {
+			all = append(all, t.Entry.Tags)
+		}
+	}
+	t, err := s.tagging(ctx, all...)
+	if err != nil {
+		return wrap("settle", err)
+	}
+	stored := make([]*tarn.Tags, len(settlements))
+	for i := range settlements {
+		end := &settlements[i]
+		end.Stored = false
+		name, err := s.names.name(end.Key)
 		if err != nil {
 			return wrap("settle", err)
 		}
 		var args [4]string
-		if t.Store {
-			if args, err = s.lives(name, &t.Entry); err != nil {
+		if end.Store {
+			if args, stored[i], err = s.lives(name, &end.Entry, t, false); err != nil {
 				s.counts.refused.Add(1)
 			}
 		}
-		commands[i] = s.call("settle", name, 2, string(t.Token[:]), args[0], args[1], args[2], args[3])
+		commands[i] = s.call("settle", name, 2, string(end.Token[:]), args[0], args[1], args[2], args[3])
 	}
-	s.run(ctx, commands, replies)
+	s.runTagged(ctx, t, commands, replies)
 	errs := make(tarn.IndexError, len(settlements))
 	for i, r := range replies {
 		errs[i] = answered(r, "stored", "left", "emptied", "refused")
 		settlements[i].Stored = errs[i] == nil && r.Text == "stored"
+		if settlements[i].Stored && t != nil {
+			// Where it is not known whether the tags have records, the key is as good as empty, or has the entry.
+			settlements[i].Stored, _ = t.stood(stored[i])
+		}
 		if r.Text == "refused" {
 			s.counts.refused.Add(1)
 		}

@@ -28,6 +28,10 @@ const (
 	recordMark = 'r' // the partition's record
 	plainMark  = 'k' // a key, by its bytes
 	hashedMark = 'h' // a key, by the SHA-256 of its bytes in hexadecimal
+
+	tagMark       = 't' // the record of a tag, by its bytes
+	hashedTagMark = 'T' // the record of a tag, by the SHA-256 of its bytes in hexadecimal
+	counterMark   = 's' // the counter of the namespace's invalidations, in its first partition
 )
 
 var errKeyTooLong = fmt.Errorf("redisstore: key: longer than %d bytes: %w", maxKey, tarn.ErrTooHeavy)
@@ -139,10 +143,27 @@ func (n *keyNames[K]) nameBytes(bytes []byte) (keyName, error) {
 func (n *keyNames[K]) nameHashed(bytes string) keyName {
 	sum := xxhash.Sum64String(bytes)
 	p := n.partition(sum)
-	digest := sha256.Sum256([]byte(bytes))
-	redis := n.braces(p) + string(hashedMark) + hex.EncodeToString(digest[:])
+	redis := n.braces(p) + string(hashedMark) + digest(bytes)
 	return keyName{bytes: bytes, redis: redis, partition: p, hash: n.hash(sum)}
 }
+
+// digest returns the SHA-256 of bytes in hexadecimal.
+func digest(bytes string) string {
+	sum := sha256.Sum256([]byte(bytes))
+	return hex.EncodeToString(sum[:])
+}
+
+// tag returns what a tag's record is called.
+func (n *keyNames[K]) tag(tag string) keyName {
+	p := n.partition(xxhash.Sum64String(tag))
+	if len(tag) > maxPlainKey {
+		return keyName{bytes: tag, redis: n.braces(p) + string(hashedTagMark) + digest(tag), partition: p}
+	}
+	return keyName{bytes: tag, redis: n.braces(p) + string(tagMark) + tag, partition: p}
+}
+
+// counter returns what the counter is called.
+func (n *keyNames[K]) counter() keyName { return keyName{redis: n.braces(0) + string(counterMark)} }
 
 func (n *keyNames[K]) partition(sum uint64) int { return int(sum % uint64(len(n.records))) }
 

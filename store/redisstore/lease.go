@@ -43,7 +43,7 @@ func (s *Store[K, V]) batch(ctx context.Context, keys []K) ([]keyName, error) {
 }
 
 // Lease looks keys up, and takes a lease on each that has no entry, or on each at all if terms.Refresh says so, in one
-// round trip. What it took before an error ends by itself after terms.Life, whose resolution is a millisecond.
+// round trip, and one more where it finds entries with tags. What it took before an error ends by itself after terms.Life, whose resolution is a millisecond.
 func (s *Store[K, V]) Lease(
 	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V],
 ) error {
@@ -63,8 +63,9 @@ func (s *Store[K, V]) Lease(
 		which[i] = i
 	}
 	// What cannot be decoded is removed, and asked for again.
+	gone := make(map[int]string)
 	for range 3 {
-		if which, err = s.leaseSome(ctx, names, terms, into, which); err != nil || len(which) == 0 {
+		if which, err = s.leaseSome(ctx, names, terms, into, which, gone); err != nil || len(which) == 0 {
 			return wrap("lease", err)
 		}
 	}
@@ -74,23 +75,33 @@ func (s *Store[K, V]) Lease(
 	return nil
 }
 
-// leaseSome leases the keys whose indexes are given, and returns those to ask for again.
+// leaseSome leases the keys whose indexes are given, and returns those to ask for again. gone has the IDs of entries that
+// are to be taken for gone.
 func (s *Store[K, V]) leaseSome(
-	ctx context.Context, names []keyName, terms tarn.LeaseTerms, into []tarn.Lease[V], which []int,
+	ctx context.Context, names []keyName, terms tarn.LeaseTerms, into []tarn.Lease[V], which []int, gone map[int]string,
 ) (again []int, err error) {
-	commands, replies := make([]Command, len(which)), make([]Reply, len(which))
+	commands, replies := make([]Command, len(which), len(which)+1), make([]Reply, len(which)+1)
 	life, refresh := strconv.FormatInt(milliseconds(min(terms.Life, forever)), 10), ""
 	if terms.Refresh {
 		refresh = "r"
 	}
 	for n, i := range which {
 		into[i] = tarn.Lease[V]{Token: newToken()}
-		commands[n] = s.call("lease", names[i], 3, string(into[i].Token[:]), life, refresh)
+		commands[n] = s.call("lease", names[i], 3, string(into[i].Token[:]), life, refresh, gone[i])
+	}
+	if terms.Stamp { // before any of the keys is loaded
+		commands = append(commands, s.counting(0, false))
 	}
 	now := s.clock.Now()
-	s.run(ctx, commands, replies)
+	s.run(ctx, commands, replies[:len(commands)])
+	var moment counted
+	if terms.Stamp {
+		moment, err = s.counted(replies[len(which)])
+	}
 	var damaged []damage
 	var cause error
+	var tagged []int
+	ids := make(map[int]string)
 	for n, i := range which {
 		clock := s.clockOf(names[i].partition)
 		text, lerr := leaseOf(replies[n], &into[i], func(answer int64) { clock.set(now, answer) })
@@ -98,6 +109,9 @@ func (s *Store[K, V]) leaseSome(
 			into[i] = tarn.Lease[V]{}
 			err = errors.Join(err, lerr)
 			continue
+		}
+		if into[i].State == tarn.Granted {
+			into[i].Stamp = tarn.Stamp(moment.n)
 		}
 		if text == "" {
 			continue
@@ -108,12 +122,44 @@ func (s *Store[K, V]) leaseSome(
 			cause, damaged, again = derr, append(damaged, damage{names[i], text}), append(again, i)
 		case live:
 			into[i].Entry, into[i].Found = e, true
+			if e.Tags != nil {
+				tagged, ids[i] = append(tagged, i), text[atID:atExpires]
+			}
 		case into[i].State == tarn.Hit: // it expired on its way
 			again = append(again, i)
 		}
 	}
 	if len(damaged) > 0 {
 		s.undecodable(ctx, cause, damaged...)
+	}
+	if len(tagged) > 0 {
+		some, terr := s.leaseTagged(ctx, into, tagged)
+		for _, i := range some {
+			gone[i] = ids[i]
+		}
+		again, err = append(again, some...), errors.Join(err, terr)
+	}
+	return again, err
+}
+
+// leaseTagged takes away what was found and has tags that were invalidated. It returns the keys that have to be asked for
+// again, as they are leased only now.
+func (s *Store[K, V]) leaseTagged(ctx context.Context, into []tarn.Lease[V], which []int) (again []int, err error) {
+	all := make([]*tarn.Tags, len(which))
+	for n, i := range which {
+		all[n] = into[i].Entry.Tags
+	}
+	t, err := s.standing(ctx, all)
+	for n, i := range which {
+		switch l := &into[i]; {
+		case err == nil && t.valid(all[n]):
+		case l.State != tarn.Hit:
+			l.Entry, l.Found = tarn.Entry[V]{}, false
+		case err != nil:
+			*l = tarn.Lease[V]{}
+		default:
+			again = append(again, i)
+		}
 	}
 	return again, err
 }
@@ -128,7 +174,7 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 	}
 	if len(r.Items) == 4 {
 		text = r.Items[2].Text
-		if len(text) < atPayload || r.Items[3].Kind != Int {
+		if len(text) <= atMarks || r.Items[3].Kind != Int {
 			return "", errReply
 		}
 		clock(r.Items[3].Int)
@@ -152,7 +198,7 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 	return text, nil
 }
 
-// Fill ends leases and stores entries where they stood, in one round trip. An entry that is too large, or has expired,
+// Fill ends leases and stores entries where they stood, in one round trip, and one more where entries have tags. An entry that is too large, or has expired,
 // leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
 // refused. One that cannot be encoded, and a Redis that is full, end the lease too, and are errors.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
@@ -161,6 +207,10 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	}
 	commands, replies := make([]Command, len(fills)), make([]Reply, len(fills))
 	errs := make(tarn.IndexError, len(fills))
+	t, stored, err := s.taggingFills(ctx, fills)
+	if err != nil {
+		return wrap("fill", err)
+	}
 	for i := range fills {
 		f := &fills[i]
 		f.Stored = false
@@ -171,7 +221,8 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 		what, args := "release", [4]string{}
 		if f.Store {
 			what = "empty"
-			if args, err = s.lives(name, &f.Entry); err != nil {
+			var tags *tarn.Tags
+			if args, tags, err = s.lives(name, &f.Entry, t, false); err != nil {
 				s.counts.refused.Add(1)
 				if !errors.Is(err, tarn.ErrTooHeavy) {
 					errs[i] = err
@@ -180,18 +231,40 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 				what = "store"
 				f.Entry.Expires = s.capped(f.Entry.Expires)
 			}
+			if tags != nil {
+				stored[i] = tags
+			}
 		}
 		commands[i] = s.call("fill", name, 3, string(f.Token[:]), what, args[0], args[1], args[2], args[3])
 	}
-	s.run(ctx, commands, replies)
+	s.runTagged(ctx, t, commands, replies)
 	for i, r := range replies {
-		err := counted(r)
+		err := oneOrNone(r)
 		fills[i].Stored = err == nil && r.Int == 1
+		if fills[i].Stored && t != nil {
+			fills[i].Stored, err = t.stood(stored[i])
+		}
 		if err != nil {
 			errs[i] = err
 		}
 	}
 	return wrap("fill", failures(errs))
+}
+
+// taggingFills reads what has to be known of the tags of entries to be filled in, and has room for these tags. Where there
+// are none, both are nil.
+func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags, error) {
+	var all []*tarn.Tags
+	for i := range fills {
+		if fills[i].Store && fills[i].Entry.Tags != nil {
+			all = append(all, fills[i].Entry.Tags)
+		}
+	}
+	if all == nil {
+		return nil, nil, nil
+	}
+	t, err := s.tagging(ctx, all...)
+	return t, make([]*tarn.Tags, len(fills)), err
 }
 
 // failures returns errs if there are any.
@@ -220,7 +293,7 @@ func (s *Store[K, V]) Stands(ctx context.Context, keys []K, tokens []tarn.Token,
 	}
 	s.run(ctx, commands, replies)
 	for i, r := range replies {
-		if err := counted(r); err != nil {
+		if err := oneOrNone(r); err != nil {
 			clear(into)
 			return wrap("stands", err)
 		}

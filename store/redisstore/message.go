@@ -8,12 +8,13 @@ import "encoding/binary"
 //	8 bytes   publisher: the Store that changed it; zeros for what concerns everybody
 //	8 bytes   sequence, the highest byte first
 //	2 bytes   partition, the highest byte first
-//	1 byte    what: a key (k), or the whole partition (c), which has a new generation now
-//	the rest  the key's bytes
+//	1 byte    what: a key (k), a tag (t), or the whole partition (c), which has a new generation now
+//	the rest  the key's bytes, or the tag
 const messageHead = 27
 
 const (
 	changedKey     = 'k'
+	invalidatedTag = 't'
 	clearedAllKeys = 'c'
 )
 

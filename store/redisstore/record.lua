@@ -1,5 +1,5 @@
 -- What all operations begin with: the time, and the record of the partition, which lies under KEYS[1] and is a
--- generation of 8 bytes and a sequence in decimal. ARGV: the operation, the version to write, the operation's ID, and
+-- generation of 8 bytes, a sequence in decimal, and what tags.lua has to remember. ARGV: the operation, the version to write, the operation's ID, and
 -- the publisher with the partition, empty where nothing is to be told.
 
 local sub, pack = string.sub, struct.pack
@@ -11,9 +11,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local record = redis.call('GET', rec)
 local generation, sequence
+local floor = ''
 local minted = false
 if record and #record > 8 then
-  generation, sequence = sub(record, 1, 8), tonumber(sub(record, 9))
+  local digits, rest = string.match(record, '^(%d+)([:~]?%d*)$', 9)
+  if digits then generation, sequence, floor = sub(record, 1, 8), tonumber(digits), rest end
 end
 
 -- A generation never comes back, also when an operation is repeated later with the same ID: it depends on the time and
@@ -26,7 +28,7 @@ local function mint()
 end
 
 local function keep()
-  redis.call('SET', rec, generation .. string.format('%.0f', sequence))
+  redis.call('SET', rec, generation .. string.format('%.0f', sequence) .. floor)
 end
 
 -- The record comes first: where the message cannot be sent, a gap is left that is noticed, and not a number that is

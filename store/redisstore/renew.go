@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -143,8 +144,12 @@ func (s *Store[K, V]) renewPartitions(ctx context.Context, partitions []int) err
 	commands, replies := make([]Command, len(partitions)), make([]Reply, len(partitions))
 	nobody := string(make([]byte, 8))
 	for i, p := range partitions {
+		keys := []string{s.names.record(p)}
+		if p == 0 {
+			keys = append(keys, s.names.counter().redis)
+		}
 		commands[i] = Command{
-			Words: []string{"EVAL", s.scripts.renew, "1"}, Keys: []string{s.names.record(p)},
+			Words: []string{"EVAL", s.scripts.renew, strconv.Itoa(len(keys))}, Keys: keys,
 			Args: []string{"renew", s.wire, newID(), s.who(nobody, p)},
 		}
 	}

@@ -367,7 +367,7 @@ var leaseRules = []rule{
 	{"what is damaged is removed if it still stands", "~= ARGV[6] then return 0 end", "== '' then return 0 end", func(p *play) bool {
 		p.set("k", "v")
 		redis := "{" + p.cfg.Namespace + ":0}kk"
-		p.server.Call("SETRANGE", redis, "40", "~~~")
+		p.server.Call("SETRANGE", redis, "41", "~~~")
 		p.get("k")
 		p.set("k", "w")
 		p.client.again("drop")

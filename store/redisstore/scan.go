@@ -132,7 +132,7 @@ func (s *Store[K, V]) Count(ctx context.Context) (int, error) {
 		return 0, wrap("count", err)
 	}
 	n := 0
-	head := Command{Words: []string{"GETRANGE"}, Args: []string{"0", "33"}}
+	head := Command{Words: []string{"GETRANGE"}, Args: []string{"0", "34"}}
 	err := s.entries(ctx, head, func(names []string, texts []Reply, record func(int) string) error {
 		for i, name := range names {
 			p, _ := s.partitionOf(name)
@@ -154,13 +154,26 @@ func (s *Store[K, V]) Scan(ctx context.Context) (iter.Seq2[K, tarn.Entry[V]], fu
 		}
 		get := Command{Words: getWords}
 		err = s.entries(ctx, get, func(names []string, texts []Reply, record func(int) string) error {
+			found, keys := make([]tarn.Lookup[V], 0, len(names)), make([]K, 0, len(names))
+			tagged := false
 			for i, redis := range names {
 				p, _ := s.partitionOf(redis)
 				key, e, ok, err := s.scanned(ctx, redis, s.see(ctx, texts[i].Text, record(p)))
 				if err != nil {
 					return err
 				}
-				if ok && !yield(key, e) {
+				if ok {
+					found, keys = append(found, tarn.Lookup[V]{Entry: e, Found: true}), append(keys, key)
+					tagged = tagged || e.Tags != nil
+				}
+			}
+			if tagged {
+				if err := s.withoutInvalidated(ctx, found); err != nil {
+					return err
+				}
+			}
+			for i, f := range found {
+				if f.Found && !yield(keys[i], f.Entry) {
 					return errLeft
 				}
 			}
@@ -180,7 +193,11 @@ func (s *Store[K, V]) scanned(ctx context.Context, redis string, seen sight) (ke
 	}
 	full := ""
 	if s.names.isHashed(redis) {
-		if full, ok = fullKey(seen.text[atPayload:]); !ok {
+		_, payload, cut := cutMarks(seen.text[atMarks:])
+		if !cut {
+			return key, e, false, nil
+		}
+		if full, ok = fullKey(payload); !ok {
 			return key, e, false, nil
 		}
 	}

@@ -12,6 +12,12 @@ import (
 //go:embed record.lua
 var recordLua string
 
+//go:embed count.lua
+var countLua string
+
+//go:embed tags.lua
+var tagsLua string
+
 //go:embed script.lua
 var scriptLua string
 
@@ -29,7 +35,10 @@ type scripts struct {
 func newScripts(namespace string, newest byte) scripts {
 	head := fmt.Sprintf("-- tarn, namespace %s\nlocal CHANNEL, OLDEST, NEWEST, MOST = %s, %d, %d, %d\n",
 		namespace, luaString(channelOf(namespace)), oldestVersion, newest, maxHolds)
-	s := scripts{main: head + recordLua + scriptLua, renew: head + recordLua + renewLua}
+	s := scripts{
+		main:  head + recordLua + "if op == 'counter' or op == 'mark' or op == 'ensure' then\n" + countLua + tagsLua + "end\n" + scriptLua,
+		renew: head + recordLua + countLua + renewLua,
+	}
 	sum := sha1.Sum([]byte(s.main))
 	s.hash = hex.EncodeToString(sum[:])
 	return s
@@ -50,8 +59,8 @@ func answered(r Reply, answers ...string) error {
 	return nil
 }
 
-// counted is answered for an answer that is 0 or 1.
-func counted(r Reply) error {
+// oneOrNone is answered for an answer that is 0 or 1.
+func oneOrNone(r Reply) error {
 	switch {
 	case r.Err != nil:
 		return r.Err

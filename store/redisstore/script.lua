@@ -21,13 +21,14 @@ if op == 'clear' then
 end
 
 -- What stands under the key: a version, the generation, and a kind; see stored.go.
-local head = redis.call('GETRANGE', key, 0, 33)
+local head = redis.call('GETRANGE', key, 0, 34)
 local kind, current = '', false
 if #head > 10 and head:byte() >= OLDEST and head:byte() <= NEWEST then
   kind, current = sub(head, 10, 10), sub(head, 2, 9) == generation
 end
-local found = (kind == 'v' or kind == 'n') and current and #head == 34
+local found = (kind == 'v' or kind == 'n') and current and #head == 35
 local stands = found and sub(head, 11, 18) or ''
+local tagged = found and head:byte(35) > 1
 local again = current and (found or kind == 'd') and sub(head, 11, 18) == id
 
 -- The holds that live, and whether they are tainted: by each other, by an invalidation, or by another generation.
@@ -89,10 +90,15 @@ if op == 'set' then
   return full or 'stored'
 end
 
--- add: life, freshness, kind, payload.
+-- An entry with tags may be gone, which only who asks can tell: he is given it, and comes again with its ID if it is.
+local function untold(known)
+  if tagged and stands ~= known then return {'tagged', redis.call('GET', key), now} end
+end
+
+-- add: life, freshness, kind, payload; the ID of an entry that is gone.
 if op == 'add' then
   if again then return 'stored' end
-  if found then return 'there' end
+  if found and stands ~= ARGV[10] then return untold(ARGV[10]) or 'there' end
   if #live > 0 then return 'held' end
   local full = room()
   if full then return full end
@@ -101,10 +107,12 @@ if op == 'add' then
   return 'stored'
 end
 
--- touch: life. None: the entry is gone.
+-- touch: life; the ID of an entry with tags that is not gone. No life: the entry ends.
 if op == 'touch' then
   if again then return 'touched' end
   if not found then return 'none' end
+  local answer = untold(ARGV[7])
+  if answer then return answer end
   if ARGV[6] == '' then
     proceed()
     changed()
@@ -137,18 +145,21 @@ if op == 'compute' then
   return 'stored'
 end
 
--- lease: token, life, and whether to lease also what is there.
+-- lease: token, life, whether to lease also what is there, and the ID of an entry that is gone.
 if op == 'lease' then
   local token = ARGV[6]
   if #live > 0 then return {'held'} end
   if found then
-    if ARGV[8] == '' then return {'hit', '', redis.call('GET', key), now} end
+    local gone = stands == ARGV[9]
+    if ARGV[8] == '' and not gone then return {'hit', '', redis.call('GET', key), now} end
     local lease = redis.call('GET', refresh)
     if lease and sub(lease, 1, 8) == stands and sub(lease, 9) ~= token then
       return {'leased', sub(lease, 9), redis.call('GET', key), now}
     end
-    redis.call('SET', refresh, stands .. token, 'PX', ARGV[7])
-    return {'granted', token, redis.call('GET', key), now}
+    if not gone then
+      redis.call('SET', refresh, stands .. token, 'PX', ARGV[7])
+      return {'granted', token, redis.call('GET', key), now}
+    end
   end
   if kind == 'l' and current then
     local other = sub(head, 11, 26)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -84,6 +85,7 @@ type Store[K comparable, V any] struct {
 	payloads payloads[V]
 	clock    ttl.Clock
 	clocks   []serverClock // by partition; of one server only the first is used
+	counter  atomic.Uint64 // the highest that this process has seen the counter of invalidations at
 	maxLife  time.Duration
 	channel  string
 	scripts  scripts
@@ -203,25 +205,34 @@ func (s *Store[K, V]) who(publisher string, partition int) string {
 	return publisher + string([]byte{byte(partition >> 8), byte(partition)})
 }
 
-// lives returns the arguments that say what to store: life, freshness, kind and payload. Of an entry that has expired
-// the life is empty.
-func (s *Store[K, V]) lives(name keyName, e *tarn.Entry[V]) (args [4]string, err error) {
+// lives returns the arguments that say what to store: life, freshness, kind and payload, and the tags that are stored
+// with it. Of an entry that has expired, or whose tags were invalidated, the life is empty. Tags without a stamp get the
+// present one, if that is right for them.
+func (s *Store[K, V]) lives(
+	name keyName, e *tarn.Entry[V], t *tagging, present bool,
+) (args [4]string, tags *tarn.Tags, err error) {
 	now := s.clock.Now()
 	life := s.life(e.Expires, now)
 	if life == 0 {
-		return args, nil
+		return args, nil, nil
 	}
-	kind, payload := byte(kindValue), []byte(nil)
+	tags, ok := t.stamped(e.Tags, present)
+	if !ok {
+		return args, nil, nil
+	}
+	payload := appendMarks(make([]byte, 0, 64), e.Rescued, tags)
+	kind, name := byte(kindValue), name.marked(string(payload))
 	if e.Negative {
-		kind, payload = kindNegative, s.payloads.appendNone(nil, name)
-	} else if payload, err = s.payloads.append(nil, name, e.Value); err != nil {
-		return args, err
+		kind, payload = kindNegative, s.payloads.appendNone(payload, name)
+	} else if payload, err = s.payloads.append(payload, name, e.Value); err != nil {
+		return args, nil, err
 	}
+	t.use(tags, life)
 	if e.Fresh != 0 && e.Fresh != ttl.End {
 		args[1] = strconv.FormatInt(min(max(e.Fresh.Sub(now), -forever), forever).Milliseconds(), 10)
 	}
 	args[0], args[2], args[3] = strconv.FormatInt(life, 10), string(rune(kind)), string(payload)
-	return args, nil
+	return args, tags, nil
 }
 
 // Set gives key an entry. A key that a writer holds is [tarn.ErrHeld]. A value that cannot be encoded or is too large,
@@ -230,28 +241,40 @@ func (s *Store[K, V]) lives(name keyName, e *tarn.Entry[V]) (args [4]string, err
 // Where the connection fails, Redis may still run the Set, later: after a Delete that was sent later, for example,
 // which is what leases and holds are for. Strategies use them.
 func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
-	command, refused, err := s.setting(ctx, key, &e)
-	if err != nil {
-		return fmt.Errorf("redisstore: set: %w", err)
+	if err := ctx.Err(); err != nil {
+		return wrap("set", err)
 	}
-	reply := s.one(ctx, command)
-	return wrap("set", setError(reply, refused))
+	t, err := s.tagging(ctx, e.Tags)
+	if err != nil {
+		return wrap("set", err)
+	}
+	set, err := s.setting(key, &e, t)
+	if err != nil {
+		return wrap("set", err)
+	}
+	var reply [1]Reply
+	s.runTagged(ctx, t, []Command{set.command}, reply[:])
+	return wrap("set", set.outcome(reply[0], t))
 }
 
-// setting returns the command of a Set. If the entry is refused, the command empties the key.
-func (s *Store[K, V]) setting(ctx context.Context, key K, e *tarn.Entry[V]) (c Command, refused, err error) {
-	if err := ctx.Err(); err != nil {
-		return c, nil, err
-	}
+// set is a Set to be sent.
+type set struct {
+	command Command
+	refused error      // if it is not nil, the command empties the key
+	tags    *tarn.Tags // of what it stores
+}
+
+func (s *Store[K, V]) setting(key K, e *tarn.Entry[V], t *tagging) (set set, err error) {
 	name, err := s.names.name(key)
 	if err != nil {
-		return c, nil, err
+		return set, err
 	}
-	args, refused := s.lives(name, e)
-	return s.call("set", name, 2, args[:]...), refused, nil
+	args, tags, refused := s.lives(name, e, t, true)
+	set.command, set.refused, set.tags = s.call("set", name, 2, args[:]...), refused, tags
+	return set, nil
 }
 
-func setError(r Reply, refused error) error {
+func (s *set) outcome(r Reply, t *tagging) error {
 	switch {
 	case r.Err != nil:
 		return r.Err
@@ -259,8 +282,11 @@ func setError(r Reply, refused error) error {
 		return tarn.ErrHeld
 	case r.Text != "stored":
 		return errReply
+	case s.refused != nil:
+		return s.refused
 	}
-	return refused
+	_, err := t.stood(s.tags)
+	return err
 }
 
 // Delete removes the entry of key and voids its lease. Holds stay, tainted. A full Redis does not hinder it.

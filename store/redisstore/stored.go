@@ -20,6 +20,7 @@ import (
 //	8 bytes  ID of the operation that wrote it, which is new with each change
 //	8 bytes  milliseconds of the server's clock at which it expires, the highest byte first
 //	8 bytes  milliseconds of the server's clock until which it is fresh; 0: until it expires
+//	1 byte or more: marks; see marks.go
 //	the rest the payload; see payloads
 //
 // of a lease its token; of holds 't' if they are tainted, and for each its token and the milliseconds at which it ends;
@@ -34,7 +35,7 @@ const (
 	atID         = 10
 	atExpires    = 18
 	atFresh      = 26
-	atPayload    = 34
+	atMarks      = 34
 
 	kindValue    = 'v'
 	kindNegative = 'n'
@@ -75,7 +76,7 @@ func (s *Store[K, V]) see(ctx context.Context, text, record string) sight {
 	case kindHold:
 		return sight{kind, text}
 	case kindValue, kindNegative:
-		if len(text) >= atPayload && len(record) > 8 && text[atGeneration:atKind] == record[:8] {
+		if len(text) > atMarks && len(record) > 8 && text[atGeneration:atKind] == record[:8] {
 			return sight{kind, text}
 		}
 	case kindLease, kindRemoved:
@@ -85,9 +86,14 @@ func (s *Store[K, V]) see(ctx context.Context, text, record string) sight {
 	return sight{}
 }
 
-// entry returns the entry that was seen, or an error that is ErrUndecodable. ok is false where it has expired.
+// entry returns the entry that was seen, or an error that is ErrUndecodable. ok is false where it has expired. Whether its
+// tags were invalidated is for the caller to find out.
 func (s *Store[K, V]) entry(seen sight, name keyName, clock *serverClock) (e tarn.Entry[V], ok bool, err error) {
-	payload := seen.text[atPayload:]
+	marks, payload, ok := cutMarks(seen.text[atMarks:])
+	if !ok {
+		return e, false, s.payloads.damaged()
+	}
+	name = name.marked(marks)
 	if seen.kind == kindNegative {
 		e.Negative = true
 		err = s.payloads.decodeNone(payload, name)
@@ -97,12 +103,16 @@ func (s *Store[K, V]) entry(seen sight, name keyName, clock *serverClock) (e tar
 	if err != nil {
 		return tarn.Entry[V]{}, false, err
 	}
+	if e.Tags, ok = tagsOf(marks); !ok {
+		return tarn.Entry[V]{}, false, s.payloads.damaged()
+	}
+	e.Rescued = marks[0]&markRescued != 0
 	now := s.clock.Now()
 	e.Expires = clock.local(int64(binary.BigEndian.Uint64([]byte(seen.text[atExpires:atFresh]))))
 	if e.Expires.Passed(now) {
 		return tarn.Entry[V]{}, false, nil
 	}
-	if fresh := int64(binary.BigEndian.Uint64([]byte(seen.text[atFresh:atPayload]))); fresh != 0 {
+	if fresh := int64(binary.BigEndian.Uint64([]byte(seen.text[atFresh:atMarks]))); fresh != 0 {
 		e.Fresh = clock.local(fresh)
 		e.Stale = e.Fresh.Passed(now)
 	}

@@ -17,10 +17,10 @@ func FuzzStored(f *testing.F) {
 	require.NoError(f, err)
 	const generation = "12345678"
 	head := func(kind byte) string { return s.wire + generation + string(rune(kind)) }
-	numbers := strings.Repeat("\x7f", atPayload-atID)
-	f.Add(head(kindValue)+numbers+string(payload), generation+"7")
-	f.Add(head(kindValue)+numbers+string(payload), "87654321"+"7")
-	f.Add(head(kindNegative)+numbers+string(s.payloads.appendNone(nil, name)), generation+"7")
+	numbers := strings.Repeat("\x7f", atMarks-atID)
+	f.Add(head(kindValue)+numbers+"\x00"+string(payload), generation+"7")
+	f.Add(head(kindValue)+numbers+"\x00"+string(payload), "87654321"+"7")
+	f.Add(head(kindNegative)+numbers+"\x00"+string(s.payloads.appendNone(nil, name)), generation+"7")
 	f.Add(head(kindLease)+numbers, generation+"7")
 	f.Add(head(kindHold)+"t"+numbers, generation+"7")
 	f.Add(head(kindRemoved), generation)

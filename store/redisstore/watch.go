@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,8 @@ func (s *Store[K, V]) Watch(ctx context.Context, w tarn.Watch[K]) error {
 	if !ok || !s.published {
 		return errNotSubscriber
 	}
-	v := &watch[K, V]{store: s, told: w, marks: make([]mark, len(s.names.records)), base: make([]mark, len(s.names.records))}
+	tags, _ := tarn.As[tarn.TagWatch](w)
+	v := &watch[K, V]{store: s, told: w, tags: tags, marks: make([]mark, len(s.names.records)), base: make([]mark, len(s.names.records))}
 	for tries := 0; ctx.Err() == nil; tries++ {
 		if v.follow(ctx, subscriber) {
 			tries = 0
@@ -57,6 +59,7 @@ func (s *Store[K, V]) Watch(ctx context.Context, w tarn.Watch[K]) error {
 type watch[K comparable, V any] struct {
 	store *Store[K, V]
 	told  tarn.Watch[K]
+	tags  tarn.TagWatch // nil: it cannot be told of tags
 
 	// While current, all that changed up to the marks was told. Otherwise the marks are what messages said since then.
 	current bool
@@ -204,18 +207,29 @@ func (v *watch[K, V]) message(text string) {
 		return
 	}
 	*last = m.mark
-	if !own {
+	switch {
+	case own:
+	case m.what == invalidatedTag && v.tags != nil:
+		v.tags.Invalidated([]string{m.key})
+	case m.what == invalidatedTag:
+		v.anything()
+	default:
 		v.changed(m.key)
 	}
 }
 
-// changed tells of a key. Where it cannot be named, everything may have changed, and there is nothing more to tell.
+// changed tells of a key, if it can be named.
 func (v *watch[K, V]) changed(bytes string) {
 	key, err := v.store.names.parse(bytes)
 	if err == nil {
 		v.told.Changed([]K{key})
 		return
 	}
+	v.anything()
+}
+
+// anything tells that everything may have changed, and that there is nothing more to tell.
+func (v *watch[K, V]) anything() {
 	v.told.Lost()
 	v.told.Current(v.until)
 }
@@ -331,7 +345,8 @@ func marksOf(records []Reply) []mark {
 	for i, r := range records {
 		if len(r.Text) > 8 {
 			marks[i].generation = r.Text[:8]
-			marks[i].sequence, _ = strconv.ParseUint(r.Text[8:], 10, 64)
+			digits, _, _ := strings.Cut(strings.Replace(r.Text[8:], "~", ":", 1), ":") // what follows is of tags
+			marks[i].sequence, _ = strconv.ParseUint(digits, 10, 64)
 		}
 	}
 	return marks

@@ -7,6 +7,8 @@
 //	go run ./bench/cmd/report -bench Replay -traces DIR
 //	                                              the hit ratios alone
 //	go run ./bench/cmd/report -raw FILE -o bench  write the report again from the runs that an earlier one kept
+//	go run ./bench/cmd/report -raw FILE -before FILE -o bench
+//	                                              beside the runs of an earlier commit
 //	go run ./bench/cmd/report -keep FILE -resume -o bench
 //	                                              go on with one that was interrupted, and kept its runs there
 //
@@ -32,6 +34,7 @@ type settings struct {
 	quick  bool
 	only   string
 	raw    string
+	before string
 	keep   string
 	resume bool
 	out    string
@@ -59,6 +62,7 @@ func main() {
 	flag.BoolVar(&s.quick, "quick", false, "shorter runs, fewer entries, no single processor")
 	flag.StringVar(&s.only, "bench", "", "run only benchmarks that match, as with go test -bench; Replay replays the traces")
 	flag.StringVar(&s.raw, "raw", "", "a file of earlier runs to report on, instead of running anything")
+	flag.StringVar(&s.before, "before", "", "a file of runs of an earlier commit, to compare the hot paths with")
 	flag.StringVar(&s.keep, "keep", "", "the file that the runs are kept in, each as it ends")
 	flag.BoolVar(&s.resume, "resume", false, "go on with the runs in the -keep file, of a report that was interrupted")
 	flag.StringVar(&s.out, "o", "", "the folder that REPORT.md and charts are written to (default: standard output)")
@@ -94,15 +98,19 @@ func run(s settings) error {
 	if err != nil {
 		return err
 	}
+	before, err := s.readBefore()
+	if err != nil {
+		return err
+	}
 	if s.out == "" {
-		_, err := os.Stdout.WriteString(render(runs, nil))
+		_, err := os.Stdout.WriteString(renderBeside(runs, before, nil))
 		return err
 	}
 	charts, err := drawCharts(runs)
 	if err != nil {
 		return err
 	}
-	return write(s.out, render(runs, charts), charts)
+	return write(s.out, renderBeside(runs, before, charts), charts)
 }
 
 // runs returns what the benchmarks wrote, now or before.

@@ -36,7 +36,7 @@ var groups = []group{
 	{names: "Goroutines", benchtime: "50ms", quicktime: "10ms", count: 1, every: 1},
 	{names: "Bound", benchtime: "50ms", quicktime: "20ms", count: 1, every: 1},
 	{names: "Allocs", benchtime: "20ms", quicktime: "10ms", count: 1, every: 1},
-	{names: "Hit|GetMany", benchtime: "5ms", quicktime: "2ms", count: 5, every: 1},
+	{names: "Hit|GetMany|Feature", benchtime: "5ms", quicktime: "2ms", count: 5, every: 1},
 	{names: "Miss", benchtime: "200ms", quicktime: "20ms", count: 1, every: 1},
 	{names: "Disk|Write", benchtime: "2s", quicktime: "200ms", count: 1, every: 1},
 	{names: "Add", benchtime: "1s", quicktime: "200ms", count: 1, every: 1},

@@ -1,0 +1,324 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tarncache/tarn"
+)
+
+// tagRecord is what was read of a tag.
+type tagRecord struct {
+	generation string // of its partition; empty: that has no record
+	at         uint64 // when it was last invalidated; 0: it has no record
+	floor      uint64 // when it was at the latest, if it has no record, and all is true
+	all        bool
+}
+
+// tagRecords are those of the tags of some entries.
+type tagRecords struct {
+	index   map[string]int
+	names   []keyName
+	records []tagRecord
+}
+
+// valid reports whether none of the tags was invalidated after their stamp, as far as is known.
+func (t *tagRecords) valid(tags *tarn.Tags) bool {
+	for _, name := range tags.Names() {
+		if at := t.records[t.index[name]].at; at == 0 || at > uint64(tags.Stamp()) {
+			return false
+		}
+	}
+	return true
+}
+
+// standing returns the records of the tags of entries that were found, which were read later than they. Tags may be nil.
+func (s *Store[K, V]) standing(ctx context.Context, all []*tarn.Tags) (*tagRecords, error) {
+	t := newTagRecords(s.names, all)
+	gets := s.divide(t.names)
+	if _, err := s.fetchMany(ctx, t.names, gets); err != nil {
+		return nil, err
+	}
+	t.read(gets)
+	return t, nil
+}
+
+// stands reports whether an entry that was found is there still, by its tags.
+func (s *Store[K, V]) stands(ctx context.Context, tags *tarn.Tags) (bool, error) {
+	if tags == nil {
+		return true, nil
+	}
+	t, err := s.standing(ctx, []*tarn.Tags{tags})
+	return err == nil && t.valid(tags), err
+}
+
+func newTagRecords[K comparable](names *keyNames[K], all []*tarn.Tags) *tagRecords {
+	t := &tagRecords{index: make(map[string]int)}
+	for _, tags := range all {
+		for _, name := range tags.Names() {
+			if _, ok := t.index[name]; !ok {
+				t.index[name] = len(t.names)
+				t.names = append(t.names, names.tag(name))
+			}
+		}
+	}
+	t.records = make([]tagRecord, len(t.names))
+	return t
+}
+
+// read takes the answers of gets, each of which has read tags together with the records of their partitions.
+func (t *tagRecords) read(gets []mget) {
+	for _, g := range gets {
+		at := 0 // the record of the tag's partition; both are in order
+		for n, i := range g.which {
+			for g.records[at] != t.names[i].partition {
+				at++
+			}
+			t.records[i] = tagRecordOf(g.reply.Items[n].Text, g.reply.Items[len(g.which)+at].Text)
+		}
+	}
+}
+
+// tagRecordOf reads the record of a tag by that of its partition.
+func tagRecordOf(text, partition string) (r tagRecord) {
+	if len(partition) <= 8 {
+		return r
+	}
+	rest := partition[8:]
+	end := strings.IndexAny(rest, ":~")
+	if end < 0 {
+		end = len(rest)
+	}
+	if end == 0 || strings.Trim(rest[:end], "0123456789") != "" {
+		return r
+	}
+	r.generation = partition[:8]
+	if end < len(rest) {
+		r.all = rest[end] == ':'
+		r.floor = momentOf(rest[end+1:])
+	}
+	if at, latest, ok := strings.Cut(strings.TrimPrefix(text, r.generation), " "); ok && strings.HasPrefix(text, r.generation) &&
+		momentOf(latest) != 0 {
+		r.at = momentOf(at)
+	}
+	return r
+}
+
+// momentOf returns the number that a script has written, or 0 if it is none.
+func momentOf(digits string) uint64 {
+	if len(digits) > 16 || strings.Trim(digits, "0123456789") != "" {
+		return 0
+	}
+	n, _ := strconv.ParseUint(digits, 10, 64)
+	if n > largestStamp {
+		return 0
+	}
+	return n
+}
+
+// tagging is what is known, and to be done, of the tags of entries that are to be stored. Nil: none has tags.
+type tagging struct {
+	tagRecords
+	counter uint64 // as it was after the records; 0: entries that are there stay, and no record is to be made
+	uses    []tagUse
+}
+
+// tagUse is what is to be stored with a tag.
+type tagUse struct {
+	stamp  uint64 // the latest; 0: nothing is
+	life   int64  // milliseconds, the longest
+	answer Reply
+}
+
+// tagging reads what has to be known of tags before entries with them are stored: their records, and then the counter.
+// A record that is not there will be made at the counter's value, unless the partition knows better: that is no lower
+// than any invalidation before. Later ones, and none but these, are kept in the record of the partition. Where that was
+// lost, it has another generation, and the record is not made.
+//
+// On one server all that is one round trip, as it answers in order. On a cluster the nodes do not, and the counter is asked
+// for once more where a record has to be made by it.
+func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging, error) {
+	t := &tagging{}
+	for _, tags := range all {
+		if tags != nil {
+			t.tagRecords = *newTagRecords(s.names, all)
+			break
+		}
+	}
+	if len(t.names) == 0 {
+		return nil, nil
+	}
+	for range maxRenewals {
+		gets := s.divide(t.names)
+		answers, err := s.fetchMany(ctx, t.names, gets, s.counting(0, false))
+		if err != nil {
+			return nil, err
+		}
+		now, err := s.counted(answers[0])
+		if err != nil {
+			return nil, err
+		}
+		t.read(gets)
+		missing, unknown := t.lacks()
+		if len(missing) > 0 {
+			if err := s.beginPartitions(ctx, missing); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if unknown && s.client.Sharded() {
+			if now, err = s.count(ctx, 0, false); err != nil {
+				return nil, err
+			}
+		}
+		t.counter = now.n
+		t.uses = make([]tagUse, len(t.names))
+		// A record beyond the counter says that the counter was lost.
+		if least := t.least(); least > now.n {
+			if now, err = s.count(ctx, least, false); err != nil {
+				return nil, err
+			}
+			t.counter = now.n
+		}
+		return t, nil
+	}
+	return nil, errUnloaded
+}
+
+// lacks returns partitions that have no records, and whether a record has to be made by the counter.
+func (t *tagRecords) lacks() (partitions []int, unknown bool) {
+	for i, r := range t.records {
+		if r.generation == "" {
+			partitions = append(partitions, t.names[i].partition)
+		}
+		unknown = unknown || r.at == 0 && !r.all
+	}
+	return partitions, unknown
+}
+
+// moment returns when a tag was last invalidated, or, if it has no record, what its record will say.
+func (t *tagging) moment(i int) uint64 {
+	r := t.records[i]
+	switch {
+	case r.at != 0:
+		return r.at
+	case r.all:
+		return r.floor
+	}
+	return max(r.floor, t.counter)
+}
+
+func (t *tagging) least() (n uint64) {
+	for i := range t.records {
+		n = max(n, t.moment(i))
+	}
+	return n
+}
+
+// stamped returns the tags with which an entry is to be stored, and whether it would be there at all. Tags without a stamp
+// get the present one, if that is right for them.
+func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool) {
+	if len(tags.Names()) == 0 {
+		return nil, true
+	}
+	stamp := uint64(tags.Stamp())
+	if stamp == 0 && present {
+		stamp = t.counter
+		tags, _ = tarn.NewTags(tarn.Stamp(stamp), tags.Names()...)
+	}
+	// A stamp beyond the counter is of a counter that was lost, or of another store.
+	if stamp == 0 || stamp > t.counter {
+		return nil, false
+	}
+	for _, name := range tags.Names() {
+		if t.moment(t.index[name]) > stamp {
+			t.begin(tags)
+			return nil, false
+		}
+	}
+	return tags, true
+}
+
+// begin makes records by the counter for a while, although nothing is stored, so that the next load finds them: otherwise
+// the counter would be asked for again, and somebody may always have moved it since that load began.
+func (t *tagging) begin(tags *tarn.Tags) {
+	for _, name := range tags.Names() {
+		i := t.index[name]
+		if r, u := &t.records[i], &t.uses[i]; r.at == 0 && !r.all {
+			u.stamp, u.life = max(u.stamp, 1), max(u.life, time.Minute.Milliseconds())
+		}
+	}
+}
+
+// use says that an entry with the tags will be stored, for so many milliseconds.
+func (t *tagging) use(tags *tarn.Tags, life int64) {
+	for _, name := range tags.Names() {
+		u := &t.uses[t.index[name]]
+		u.stamp, u.life = max(u.stamp, uint64(tags.Stamp())), max(u.life, life)
+	}
+}
+
+// runTagged is run, and sees to it that the tags of what is stored have records that live as long. These come first: an
+// entry whose tags have none is not there.
+func (s *Store[K, V]) runTagged(ctx context.Context, t *tagging, commands []Command, replies []Reply) {
+	if t == nil {
+		s.run(ctx, commands, replies)
+		return
+	}
+	base := ""
+	if t.counter != 0 {
+		base = strconv.FormatUint(t.counter, 10)
+	}
+	var all []Command
+	var which []int
+	for i, u := range t.uses {
+		if u.stamp == 0 {
+			continue
+		}
+		which = append(which, i)
+		all = append(all, s.call("ensure", t.names[i], 2, t.records[i].generation, base,
+			strconv.FormatUint(u.stamp, 10), strconv.FormatInt(u.life+recordMargin, 10)))
+	}
+	answers := make([]Reply, len(all)+len(commands))
+	s.run(ctx, append(all, commands...), answers)
+	for n, i := range which {
+		t.uses[i].answer = answers[n]
+	}
+	copy(replies, answers[len(which):])
+}
+
+// recordMargin is how many milliseconds a tag's record outlives what has the tag.
+const recordMargin = 1000
+
+// stood reports whether what was stored with the tags was there then. If that cannot be known, it says why.
+func (t *tagging) stood(tags *tarn.Tags) (bool, error) {
+	stands := true
+	for _, name := range tags.Names() {
+		switch r := t.uses[t.index[name]].answer; {
+		case r.Err != nil:
+			return false, r.Err
+		case r.Kind != Int || r.Int < 0 || r.Int > largestStamp:
+			return false, errReply
+		default:
+			stands = stands && r.Int != 0 && uint64(r.Int) <= uint64(tags.Stamp())
+		}
+	}
+	return stands, nil
+}
+
+// beginPartitions makes sure that partitions have records.
+func (s *Store[K, V]) beginPartitions(ctx context.Context, partitions []int) error {
+	commands, replies := make([]Command, len(partitions)), make([]Reply, len(partitions))
+	for i, p := range partitions {
+		commands[i] = s.callPartition("begin", p)
+	}
+	s.run(ctx, commands, replies)
+	for _, r := range replies {
+		if err := answered(r, "begun"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

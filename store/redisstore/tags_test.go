@@ -1,0 +1,348 @@
+package redisstore_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/redistest"
+	"github.com/tarncache/tarn/store/redisstore"
+)
+
+type store = redisstore.Store[string, string]
+
+// tags returns tags with a stamp.
+func tags(stamp tarn.Stamp, names ...string) *tarn.Tags { return must(tarn.NewTags(stamp, names...)) }
+
+// tagged is a store on a server of its own, with what the tests of tags do with it. Its methods panic where a step fails.
+type tagged struct {
+	*store
+	ctx    context.Context
+	server *redistest.Server
+	prefix string // of the Redis keys of the first partition
+}
+
+func newTagged(t *testing.T, client redisstore.Client, server *redistest.Server) *tagged {
+	namespace := unique()
+	s := redisstore.New(client, redisstore.Config[string, string]{Namespace: namespace, Partitions: 1, MaxLife: time.Minute})
+	return &tagged{s, t.Context(), server, "{" + namespace + ":0}"}
+}
+
+func (s *tagged) set(key string, names ...string) {
+	must(0, s.Set(s.ctx, key, tarn.Entry[string]{Value: "v", Tags: tags(0, names...)}))
+}
+
+func (s *tagged) invalidate(names ...string) { must(0, s.InvalidateTags(s.ctx, names...)) }
+
+func (s *tagged) has(key string) bool {
+	_, found, err := s.Get(s.ctx, key)
+	return must(found, err)
+}
+
+func (s *tagged) lease(key string, refresh bool) tarn.Lease[string] {
+	into := make([]tarn.Lease[string], 1)
+	must(0, s.Lease(s.ctx, []string{key}, tarn.LeaseTerms{Life: time.Minute, Stamp: true, Refresh: refresh}, into))
+	return into[0]
+}
+
+func (s *tagged) fill(key string, token tarn.Token, t *tarn.Tags) bool {
+	fills := []tarn.Fill[string, string]{
+		{Key: key, Token: token, Store: true, Entry: tarn.Entry[string]{Value: "filled", Tags: t}},
+	}
+	must(0, s.Fill(s.ctx, fills))
+	return fills[0].Stored
+}
+
+func (s *tagged) settle(key string, t *tarn.Tags) bool {
+	tokens := make([]tarn.Token, 1)
+	must(0, s.Hold(s.ctx, []string{key}, time.Minute, tokens))
+	settlements := []tarn.Settlement[string, string]{
+		{Key: key, Token: tokens[0], Store: true, Entry: tarn.Entry[string]{Value: "settled", Tags: t}},
+	}
+	must(0, s.Settle(s.ctx, settlements))
+	return settlements[0].Stored
+}
+
+// TestTags has a row for each thing that is said of entries with tags, on one server and on what says that it is a
+// cluster.
+func TestTags(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for name, client := range map[string]redisstore.Client{
+		"one server": scanning{server.Client()}, "sharded": sharded{scanning{server.Client()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, tt := range tagRules {
+				t.Run(tt.rule, func(t *testing.T) {
+					t.Parallel()
+					require.True(t, tt.holds(newTagged(t, client, server)))
+				})
+			}
+		})
+	}
+}
+
+var tagRules = []struct {
+	rule  string
+	holds func(s *tagged) bool
+}{
+	{"an entry with tags is there", func(s *tagged) bool { s.set("k", "a", "b"); return s.has("k") }},
+	{"Get returns tags and stamp", func(s *tagged) bool {
+		stamp := must(s.Stamp(s.ctx))
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Value: "v", Tags: tags(stamp, "b", "a")}))
+		e, _, err := s.Get(s.ctx, "k")
+		must(0, err)
+		return slices.Equal(e.Tags.Names(), []string{"a", "b"}) && e.Tags.Stamp() == stamp
+	}},
+	{"an invalidation reaches an entry by each of its tags", func(s *tagged) bool {
+		s.set("k", "a", "b")
+		s.invalidate("b")
+		return !s.has("k")
+	}},
+	{"and no other", func(s *tagged) bool { s.set("k", "a"); s.set("l", "b"); s.invalidate("b", "c"); return s.has("k") }},
+	{"nor an entry without tags", func(s *tagged) bool { s.set("k"); s.invalidate("a"); return s.has("k") }},
+	{"what is stored after an invalidation is there", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		s.set("k", "a")
+		return s.has("k")
+	}},
+	{"a stamp is never zero, and moves with an invalidation alone", func(s *tagged) bool {
+		a, b := must(s.Stamp(s.ctx)), must(s.Stamp(s.ctx))
+		s.invalidate("a")
+		return a != 0 && a == b && must(s.Stamp(s.ctx)) > b
+	}},
+	{"a lease has a stamp if one is asked for", func(s *tagged) bool {
+		into := make([]tarn.Lease[string], 1)
+		must(0, s.Lease(s.ctx, []string{"l"}, tarn.LeaseTerms{Life: time.Minute}, into))
+		return into[0].Stamp == 0 && s.lease("k", false).Stamp == must(s.Stamp(s.ctx))
+	}},
+	{"a fill after an invalidation stores nothing", func(s *tagged) bool {
+		l := s.lease("k", false)
+		s.invalidate("a")
+		return !s.fill("k", l.Token, tags(l.Stamp, "a")) && !s.has("k")
+	}},
+	{"also where the tag was used before", func(s *tagged) bool {
+		s.set("other", "a")
+		l := s.lease("k", false)
+		s.invalidate("a")
+		return !s.fill("k", l.Token, tags(l.Stamp, "a")) && !s.has("k") && s.lease("k", false).State == tarn.Granted
+	}},
+	{"a fill after an invalidation of another tag stores", func(s *tagged) bool {
+		s.set("other", "a")
+		l := s.lease("k", false)
+		s.invalidate("b")
+		return s.fill("k", l.Token, tags(l.Stamp, "a")) && s.has("k")
+	}},
+	{"a fill without a stamp stores nothing", func(s *tagged) bool {
+		return !s.fill("k", s.lease("k", false).Token, tags(0, "a")) && !s.has("k")
+	}},
+	{"a fill with a stamp of another store stores nothing", func(s *tagged) bool {
+		return !s.fill("k", s.lease("k", false).Token, tags(1<<63, "a")) && !s.has("k")
+	}},
+	{"a settle after an invalidation stores nothing", func(s *tagged) bool {
+		stamp := must(s.Stamp(s.ctx))
+		s.invalidate("a")
+		return !s.settle("k", tags(stamp, "a")) && !s.has("k")
+	}},
+	{"a settle stores", func(s *tagged) bool {
+		return s.settle("k", tags(must(s.Stamp(s.ctx)), "a")) && s.has("k")
+	}},
+	{"a settle without a stamp stores nothing", func(s *tagged) bool { return !s.settle("k", tags(0, "a")) && !s.has("k") }},
+	{"a Set with an old stamp leaves nothing", func(s *tagged) bool {
+		stamp := must(s.Stamp(s.ctx))
+		s.set("k")
+		s.invalidate("a")
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(stamp, "a")}))
+		return !s.has("k")
+	}},
+	{"GetMany finds what is there", func(s *tagged) bool {
+		s.set("k", "a")
+		s.set("l", "b")
+		s.set("m")
+		s.invalidate("a")
+		into := make([]tarn.Lookup[string], 3)
+		must(0, s.GetMany(s.ctx, []string{"k", "l", "m"}, into))
+		return !into[0].Found && into[0].Entry.Tags == nil && into[1].Found && into[2].Found
+	}},
+	{"SetMany stamps", func(s *tagged) bool {
+		entries := []tarn.Entry[string]{{Tags: tags(0, "a")}, {Tags: tags(0, "b")}}
+		must(0, s.SetMany(s.ctx, []string{"k", "l"}, entries))
+		s.invalidate("a")
+		return !s.has("k") && s.has("l")
+	}},
+	{"Lease finds what is there", func(s *tagged) bool {
+		s.set("k", "a")
+		l := s.lease("k", false)
+		return l.State == tarn.Hit && l.Found && l.Entry.Tags.Names()[0] == "a"
+	}},
+	{"Lease leases what is gone", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		l := s.lease("k", false)
+		return l.State == tarn.Granted && !l.Found && s.fill("k", l.Token, tags(l.Stamp, "a")) && s.has("k")
+	}},
+	{"and so does one to refresh", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		l := s.lease("k", true)
+		again := s.lease("k", true)
+		other := s.lease("k", false)
+		return l.State == tarn.Granted && !l.Found && again.State == tarn.Leased && !again.Found &&
+			other.State == tarn.Leased && !other.Found && s.fill("k", l.Token, tags(l.Stamp, "a")) && s.has("k")
+	}},
+	{"a refresh has a stamp from before", func(s *tagged) bool {
+		s.set("k", "a")
+		l := s.lease("k", true)
+		s.invalidate("a")
+		return l.Found && !s.fill("k", l.Token, tags(l.Stamp, "a")) && !s.has("k")
+	}},
+	{"Add adds where an entry is gone", func(s *tagged) bool {
+		s.set("k", "a")
+		e := tarn.Entry[string]{Value: "added", Tags: tags(0, "a")}
+		before := must(s.Add(s.ctx, "k", e))
+		s.invalidate("a")
+		return !before && must(s.Add(s.ctx, "k", e)) && s.has("k")
+	}},
+	{"Touch keeps tags, and their records", func(s *tagged) bool {
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(0, "a"), Expires: s.Clock().Now().Add(time.Second)}))
+		touched := must(s.Touch(s.ctx, "k", s.Clock().Now().Add(30*time.Second)))
+		left := s.server.Call("PTTL", s.prefix+"ta").Int
+		s.invalidate("a")
+		return touched && left > 25_000 && !s.has("k")
+	}},
+	{"Touch finds nothing where an entry is gone", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		return !must(s.Touch(s.ctx, "k", s.Clock().Now().Add(time.Minute))) && !s.has("k")
+	}},
+	{"Touch ends an entry with tags", func(s *tagged) bool {
+		s.set("k", "a")
+		return must(s.Touch(s.ctx, "k", 1)) && !s.has("k")
+	}},
+	{"Compute finds nothing where an entry is gone", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		was := true
+		e, found, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+			was = found || e.Tags != nil
+			return tarn.Entry[string]{Value: "computed", Tags: tags(0, "a")}, tarn.ComputeStore
+		})
+		must(0, err)
+		stamp := e.Tags.Stamp()
+		s.invalidate("b")
+		return !was && found && stamp != 0 && stamp == e.Tags.Original().Stamp() && s.has("k")
+	}},
+	{"Compute that keeps what is gone finds nothing", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("a")
+		_, found, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+			return e, tarn.ComputeKeep
+		})
+		return !must(found, err)
+	}},
+	{"Compute keeps the stamp of what it stores again", func(s *tagged) bool {
+		s.set("k", "a")
+		s.invalidate("b")
+		e, _, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+			e.Value = "computed"
+			return e, tarn.ComputeStore
+		})
+		must(0, err)
+		return e.Tags.Stamp() < must(s.Stamp(s.ctx)) && s.has("k")
+	}},
+	{"Scan leaves out what is gone", func(s *tagged) bool {
+		s.set("k", "a")
+		s.set("l", "b")
+		s.invalidate("a")
+		var keys []string
+		seq, end := s.Scan(s.ctx)
+		for k := range seq {
+			keys = append(keys, k)
+		}
+		return must(slices.Equal(keys, []string{"l"}), end())
+	}},
+	{"a Negative entry has tags", func(s *tagged) bool {
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Negative: true, Tags: tags(0, "a")}))
+		there := s.has("k")
+		s.invalidate("a")
+		return there && !s.has("k")
+	}},
+	{"a key, a tag and a value may be long and odd", func(s *tagged) bool {
+		key, tag := strings.Repeat("{}*", 100), strings.Repeat("\x00}{é", 200)
+		s.set(key, tag, "t", "}k", "s")
+		there := s.has(key)
+		s.invalidate(tag)
+		return there && !s.has(key)
+	}},
+	{"a hold in vain puts back the tags", func(s *tagged) bool {
+		s.set("k", "a")
+		for range 1024 {
+			must(0, s.Hold(s.ctx, []string{"full"}, time.Minute, make([]tarn.Token, 1)))
+		}
+		if s.Hold(s.ctx, []string{"k", "full"}, time.Minute, make([]tarn.Token, 2)) == nil {
+			return false
+		}
+		there := s.has("k")
+		s.invalidate("a")
+		return there && !s.has("k")
+	}},
+	{"after a Clear, tags can be used", func(s *tagged) bool {
+		s.set("k", "a")
+		must(0, s.Clear(s.ctx))
+		gone := !s.has("k")
+		s.set("k", "a")
+		there := s.has("k")
+		s.invalidate("a")
+		return gone && there && !s.has("k")
+	}},
+	{"after a Clear, a load from before is refused", func(s *tagged) bool {
+		l := s.lease("k", false)
+		s.invalidate("a")
+		must(0, s.Clear(s.ctx))
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(l.Stamp, "a")}))
+		return !s.has("k")
+	}},
+	{"an entry that was rescued stays so", func(s *tagged) bool {
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Rescued: true, Tags: tags(0, "a")}))
+		must(0, s.Set(s.ctx, "l", tarn.Entry[string]{Rescued: true}))
+		s.set("m")
+		into := make([]tarn.Lookup[string], 3)
+		must(0, s.GetMany(s.ctx, []string{"k", "l", "m"}, into))
+		must(s.Touch(s.ctx, "l", s.Clock().Now().Add(time.Minute)))
+		e, _, err := s.Get(s.ctx, "l")
+		must(0, err)
+		return into[0].Entry.Rescued && into[1].Entry.Rescued && !into[2].Entry.Rescued && e.Rescued
+	}},
+	{"tags without names are none", func(s *tagged) bool {
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: &tarn.Tags{}}))
+		return s.has("k") && s.fill("l", s.lease("l", false).Token, &tarn.Tags{}) && s.has("l")
+	}},
+}
+
+// Bad tags change nothing.
+func TestBadTags(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := newTagged(t, server.Client(), server)
+	s.set("k", "a")
+	before := must(s.Stamp(s.ctx))
+	for _, bad := range [][]string{{}, {""}, {"a", ""}, {"a", strings.Repeat("x", tarn.MaxTagLength+1)}} {
+		require.ErrorIs(t, s.InvalidateTags(s.ctx, bad...), tarn.ErrTags)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	require.ErrorIs(t, s.InvalidateTags(ctx, "a"), context.Canceled)
+	_, err := s.Stamp(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.True(t, s.has("k"))
+	require.Equal(t, before, must(s.Stamp(s.ctx)))
+	s.invalidate("a", "a", "b", "a")
+	require.False(t, s.has("k"))
+}
