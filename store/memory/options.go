@@ -25,10 +25,13 @@ type Options[K comparable, V any] struct {
 	Weigh func(key K, value V) int64
 
 	// MaxNegative bounds the number of remembered absences ([tarn.Entry].Negative) apart from values, within the bound
-	// of both. Beyond it absences leave for absences alone, those that are asked for least, and however many come:
-	// values have the rest of the bound, and what absences do not use. 0: a 64th of MaxEntries.
+	// of both. Once there are so many, an absence makes another absence leave, one that is asked for less. So however
+	// many come, values have the rest of the bound; they have what absences do not use as well, and lose that again to
+	// absences that come. 0: a 64th of MaxEntries, one at least. It is less than MaxEntries, and Resize changes it in
+	// proportion.
 	//
-	// With MaxWeight, MaxNegative absences weigh a 64th of MaxWeight together, and one of them 1 at least. 0: 1,024.
+	// With MaxWeight it is 1,024 if left out, and so many absences weigh a 64th of MaxWeight together. One of them weighs
+	// 1 at least, and there are fewer where that would be more than the 64th.
 	MaxNegative int
 
 	// OnRemove is told once of each value that leaves the store, after it has left, outside every lock, on the

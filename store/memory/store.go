@@ -24,6 +24,9 @@
 // Rashmi: FIFO Queues are All You Need for Cache Eviction, SOSP 2023). The simulations count entries, whatever they
 // weigh.
 //
+// Remembered absences have a policy of their own, and a share of the bound ([Options.MaxNegative]): beyond it they leave
+// for one another, so that whoever asks for random keys does not flush values.
+//
 // The bound is one for all segments, which take room from it as their keys come. What has expired leaves in parts of
 // some hundred entries, each under a lock of its own.
 //
