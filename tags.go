@@ -86,6 +86,14 @@ func (t *Tags) Stamp() Stamp {
 	return t.stamp
 }
 
+// String returns the names and the stamp, for whoever prints an entry.
+func (t *Tags) String() string {
+	if t == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%q as of %d", t.names, t.stamp)
+}
+
 // Restamped returns the same tags as of a moment of another store, in which a copy of the entry is kept; [Tags.Original]
 // is the way back.
 func (t *Tags) Restamped(stamp Stamp) *Tags {

@@ -37,6 +37,16 @@ var help = map[string]string{
 	"redisstore.renewed":     "Partitions that were cleared since their server had restarted or was new.",
 	"redisstore.lost":        "Times that it could not be known what had changed.",
 
+	"source.calls":           "Calls that were let through to the source, retries included.",
+	"source.failures":        "Calls of the source that failed or were too slow.",
+	"source.retries":         "Calls of the source that tried again what had failed.",
+	"source.retries_denied":  "Retries that the budget had nothing left for.",
+	"source.shed_by_breaker": "Loads that were not let through, as the source had failed.",
+	"source.shed_by_rate":    "Loads that were not let through, as there were too many.",
+	"source.waited":          "Calls that waited for their turn.",
+	"source.opened":          "Times that the breaker opened, after a probe that failed included.",
+	"source.state":           "State of the breaker: 0 closed, 1 half-open, 2 open.",
+
 	"write_back.pending":         "Keys that are not at the source yet.",
 	"write_back.pending_bytes":   "Size of what is not at the source yet.",
 	"write_back.oldest_pending":  "How long the oldest pending write has waited.",

@@ -51,6 +51,7 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 		return r.getEach(ctx, keys, into)
 	}
 	around := r.around(keys) // asked before the store is
+	bad := r.repairs.tags.Load()
 	lookups := make([]tarn.Lookup[V], len(keys))
 	if err := r.lookup(ctx, keys, lookups); err != nil {
 		if r.closed.Load() || errors.Is(err, tarn.ErrClosed) {
@@ -64,6 +65,11 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 	}
 	for _, i := range around {
 		lookups[i].Found = false
+	}
+	for i := range lookups {
+		if bad.has(lookups[i].Entry.Tags) {
+			lookups[i] = tarn.Lookup[V]{}
+		}
 	}
 	if r.attentive.Load() != 0 {
 		return r.lookMany(ctx, keys, lookups, into, loader)
@@ -339,6 +345,7 @@ func (r *reader[K, V]) ask(ctx context.Context, seats []*flight[K, V], asked []i
 	for _, i := range r.around(keys) {
 		stands[i] = false
 	}
+	r.askTags(ctx, seats, asked, stands)
 	together := r.newLoad(w)
 	for n, i := range asked {
 		seats[i], _ = r.flights.boardAsked(seats[i], stands[n], r.maker(w, together, keys[n]))

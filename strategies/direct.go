@@ -44,11 +44,15 @@ func during(op string, err error) error {
 }
 
 // set stores a value that the application brought.
-func (r *reader[K, V]) set(ctx context.Context, key K, value V, policy ttl.Policy) error {
+func (r *reader[K, V]) set(ctx context.Context, key K, value V, policy ttl.Policy, tags []string) error {
 	if err := r.writable(ctx, "set", true); err != nil {
 		return err
 	}
-	return during("set", r.store.Set(ctx, key, r.positive(value, policy)))
+	e, err := r.own(key, r.positive(value, policy), tags...)
+	if err != nil {
+		return during("set", err)
+	}
+	return during("set", r.store.Set(ctx, key, e))
 }
 
 // delete invalidates key.
@@ -73,12 +77,18 @@ func (r *reader[K, V]) setMany(ctx context.Context, keys []K, values []V) error 
 	if err := r.writable(ctx, "set", true); err != nil {
 		return err
 	}
+	setEach := func() error {
+		return eachOf(len(keys), func(i int) error { return r.set(ctx, keys[i], values[i], r.config.policy, nil) })
+	}
 	if r.batch == nil {
-		return eachOf(len(keys), func(i int) error { return r.set(ctx, keys[i], values[i], r.config.policy) })
+		return setEach()
 	}
 	entries := make([]tarn.Entry[V], len(values))
 	for i, v := range values {
-		entries[i] = r.positive(v, r.config.policy)
+		e, err := r.own(keys[i], r.positive(v, r.config.policy))
+		if entries[i] = e; err != nil {
+			return setEach() // the others, and an error for each whose tags are bad
+		}
 	}
 	return during("set", r.batch.SetMany(ctx, keys, entries))
 }

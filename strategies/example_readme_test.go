@@ -79,7 +79,42 @@ func (r *userRepo) FindMany(_ context.Context, ids []int64) (map[int64]User, err
 	return found, nil
 }
 
+// Product is what the other repository of the examples keeps.
+type Product struct {
+	ID          int64
+	Name, Brand string
+}
+
+type productRepo struct {
+	mu    sync.Mutex
+	table map[int64]Product // protected by mu
+}
+
+func (r *productRepo) Find(_ context.Context, id int64) (Product, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.table[id]
+	if !ok {
+		return p, sql.ErrNoRows
+	}
+	return p, nil
+}
+
+func (r *productRepo) RenameBrand(_ context.Context, from, to string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, p := range r.table {
+		if p.Brand == from {
+			p.Brand = to
+			r.table[id] = p
+		}
+	}
+	return nil
+}
+
 var (
+	shop = &productRepo{table: map[int64]Product{1: {1, "anvil", "Acme"}, 2: {2, "rocket", "Acme"}}}
+
 	ctx  = context.Background()
 	repo = newUserRepo()
 	mem  = memory.New(memory.Options[int64, User]{MaxEntries: 1000})
@@ -236,6 +271,30 @@ func Example_readmeResilience() {
 	// Output:
 	// loaded <nil>
 	// fresh true <nil>
+}
+
+func Example_readmeTags() {
+	mem := memory.New(memory.Options[int64, Product]{MaxEntries: 100_000})
+	find := tarn.LoadFunc(shop.Find, sql.ErrNoRows)
+	tags := strategies.WithTags(func(_ int64, p Product) []string { return []string{"brand:" + p.Brand} })
+
+	products := strategies.ReadThrough(mem, find, tags)
+
+	p, err := products.Get(ctx, 1)
+	fmt.Println(p.Brand, err)
+
+	err = shop.RenameBrand(ctx, "Acme", "Ace") // one statement, and who knows how many products
+	fmt.Println(err)
+	err = products.InvalidateTags(ctx, "brand:Acme") // all of them are gone, at the cost of one
+	fmt.Println(err)
+
+	p, err = products.Get(ctx, 1)
+	fmt.Println(p.Brand, err)
+	// Output:
+	// Acme <nil>
+	// <nil>
+	// <nil>
+	// Ace <nil>
 }
 
 func Example_readmeDeadLetter() {

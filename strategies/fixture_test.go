@@ -98,6 +98,8 @@ func (s *tamper[K, V]) As(target any) bool {
 		*t = s
 	case *tarn.Toucher[K, V]:
 		*t = s
+	case *tarn.Tagger:
+		*t = s
 	case *tarn.Clocker:
 		*t = s.inner
 	default:
@@ -197,6 +199,20 @@ func (s *tamper[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement
 		return err
 	}
 	return s.inner.Settle(ctx, settlements)
+}
+
+func (s *tamper[K, V]) Stamp(ctx context.Context) (tarn.Stamp, error) {
+	if err := s.run(ctx, "stamp"); err != nil {
+		return 0, err
+	}
+	return s.inner.Stamp(ctx)
+}
+
+func (s *tamper[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
+	if err := s.run(ctx, "invalidate"); err != nil {
+		return err
+	}
+	return s.inner.InvalidateTags(ctx, tags...)
 }
 
 // distinct panics if a key comes twice where tarn.Leaser and tarn.Holder promise that none does.

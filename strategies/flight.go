@@ -34,6 +34,7 @@ type flight[K comparable, V any] struct {
 	looked  bool           // the key is being looked at, or was for the last time: who comes now needs a proof
 	token   tarn.Token     // the lease to ask about; zero: none, so there is no proof
 	mine    bool           // token is this flight's own lease
+	stamp   tarn.Stamp     // the store's moment of before the source is read; zero: not known
 	old     bool           // an entry was there, too old or about to be
 	was     *tarn.Entry[V] // it, if it may be served again should the load fail; nil otherwise
 	broken  uint64         // what the key was to be repaired of when the flight looked; 0: nothing
@@ -252,7 +253,7 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, f := range fs {
-		f.token, f.mine = leases[i].Token, leases[i].State == tarn.Granted
+		f.token, f.mine, f.stamp = leases[i].Token, leases[i].State == tarn.Granted, leases[i].Stamp
 		if f.old, f.was = leases[i].Found, nil; f.old && leases[i].Entry.Stale && f.load.reader.rearms() {
 			was := leases[i].Entry
 			f.was = &was

@@ -14,6 +14,7 @@ type hold[K comparable, V any] struct {
 	keys   []K
 	tokens []tarn.Token // nil: nothing is held, by WithoutHolds
 	broken []uint64     // what the keys were to be repaired of before; nil: nothing
+	stamp  tarn.Stamp   // of before the source is written; zero: not known, or not needed
 	until  ttl.Time     // the earliest instant at which the store may end the hold by itself
 }
 
@@ -30,6 +31,11 @@ func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error)
 		h.broken = make([]uint64, len(keys))
 		for i, key := range keys {
 			h.broken[i] = r.broken(key)
+		}
+	}
+	if r.tags != nil {
+		if h.stamp = r.stamp(ctx, keys...); ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
 	if r.config.withoutHolds {
@@ -57,8 +63,9 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	if err := sameLength(len(h.keys), len(outcomes)); err != nil {
 		return err
 	}
+	entries := h.entries(ctx, outcomes)
 	stood := h.tokens != nil && r.clock.Now() < h.until
-	err := h.settle(ctx, outcomes)
+	err := h.settle(ctx, entries)
 	if err == nil {
 		for i, n := range h.broken {
 			r.repaired(h.keys[i], n)
@@ -78,24 +85,44 @@ func (h *hold[K, V]) Settle(ctx context.Context, outcomes []tarn.Outcome[V]) err
 	return maybeStale(err)
 }
 
-func (h *hold[K, V]) settle(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+// entries makes of outcomes what is to be stored. If a function of the application panics that is to name tags, the keys
+// are forgotten first.
+func (h *hold[K, V]) entries(ctx context.Context, outcomes []tarn.Outcome[V]) []outcomeEntry[V] {
+	entries := make([]outcomeEntry[V], len(outcomes))
+	named := false
+	defer func() {
+		if !named {
+			_ = h.Settle(ctx, make([]tarn.Outcome[V], len(outcomes)))
+		}
+	}()
+	for i, o := range outcomes {
+		var err error
+		if entries[i], err = h.reader.outcome(h.keys[i], o, h.stamp); err != nil {
+			observeKeys(ctx, &h.reader.config.common, tarn.Event{Kind: tarn.EventFillDropped, Err: err}, h.keys[i])
+		}
+	}
+	named = true
+	return entries
+}
+
+func (h *hold[K, V]) settle(ctx context.Context, entries []outcomeEntry[V]) error {
 	r := h.reader
 	if h.tokens == nil {
-		return eachOf(len(h.keys), func(i int) error { return r.tell(ctx, h.keys[i], outcomes[i]) })
+		return eachOf(len(h.keys), func(i int) error { return r.tell(ctx, h.keys[i], &entries[i]) })
 	}
 	settlements := make([]tarn.Settlement[K, V], len(h.keys))
 	for i, key := range h.keys {
-		s := &settlements[i]
-		s.Key, s.Token = key, h.tokens[i]
-		s.Entry, s.Store = r.outcome(outcomes[i])
+		settlements[i] = tarn.Settlement[K, V]{
+			Key: key, Token: h.tokens[i], Entry: entries[i].entry, Store: entries[i].store,
+		}
 	}
 	return r.holder.Settle(ctx, settlements)
 }
 
 // tell tells the store of a write that held nothing.
-func (r *reader[K, V]) tell(ctx context.Context, key K, o tarn.Outcome[V]) error {
-	if e, ok := r.outcome(o); ok {
-		err := r.store.Set(ctx, key, e)
+func (r *reader[K, V]) tell(ctx context.Context, key K, o *outcomeEntry[V]) error {
+	if o.store {
+		err := r.store.Set(ctx, key, o.entry)
 		switch {
 		case errors.Is(err, tarn.ErrTooHeavy):
 			return nil // nothing is left under the key
@@ -107,14 +134,26 @@ func (r *reader[K, V]) tell(ctx context.Context, key K, o tarn.Outcome[V]) error
 	return r.store.Delete(ctx, key)
 }
 
-// outcome makes an entry of what a write did, if there is one to store.
-func (r *reader[K, V]) outcome(o tarn.Outcome[V]) (tarn.Entry[V], bool) {
-	switch o.Kind {
-	case tarn.Stored:
-		return r.positive(o.Value, r.config.policy), true
-	case tarn.Removed:
-		return r.negative(r.config.policy)
-	default:
-		return tarn.Entry[V]{}, false
+// outcomeEntry is what the store is told of a write.
+type outcomeEntry[V any] struct {
+	entry tarn.Entry[V]
+	store bool // false: it forgets the key
+}
+
+// outcome makes an entry of what a write did, if there is one to store. Its tags are those that WithTags names; where a
+// loader gives tags that nobody knows of what was written, there is none.
+func (r *reader[K, V]) outcome(key K, o tarn.Outcome[V], stamp tarn.Stamp) (e outcomeEntry[V], err error) {
+	unknown := r.tagger != nil && r.foreignTags.Load()
+	switch {
+	case o.Kind == tarn.Stored && r.tags != nil:
+		e.entry = r.positive(o.Value, r.config.policy)
+		err = r.tagged(&e.entry, stamp, r.tags(key, o.Value))
+		e.store = err == nil && !unstamped(&e.entry)
+	case unknown:
+	case o.Kind == tarn.Stored:
+		e.entry, e.store = r.positive(o.Value, r.config.policy), true
+	case o.Kind == tarn.Removed:
+		e.entry, e.store = r.negative(r.config.policy)
 	}
+	return e, err
 }

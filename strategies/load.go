@@ -26,6 +26,7 @@ type load[K comparable, V any] struct {
 	reader  *reader[K, V]
 	loader  tarn.Loader[K, V]
 	many    tarn.BatchLoader[K, V] // nil: one key at a time
+	stamps  bool                   // what it brings may have tags
 	flights []*flight[K, V]
 
 	background atomic.Bool // no caller waits, or one does no longer; it changes under flights.mu
@@ -69,11 +70,13 @@ type wish[K comparable, V any] struct {
 	parent *nest
 	loader tarn.Loader[K, V]
 	many   tarn.BatchLoader[K, V] // nil: one key at a time
+	stamps bool                   // what it brings may have tags
 }
 
 func (r *reader[K, V]) wish(ctx context.Context, loader tarn.Loader[K, V]) wish[K, V] {
 	w := wish[K, V]{ctx: context.WithoutCancel(ctx), parent: nestOf(ctx), loader: loader}
 	w.many, _ = tarn.As[tarn.BatchLoader[K, V]](loader)
+	w.stamps = r.expects(loader)
 	if r.config.loadContext != nil {
 		w.ctx = context.WithoutCancel(r.config.loadContext(w.ctx))
 	}
@@ -82,7 +85,7 @@ func (r *reader[K, V]) wish(ctx context.Context, loader tarn.Loader[K, V]) wish[
 
 // newLoad returns a load that can make flights and then be started. The wish is its first caller's.
 func (r *reader[K, V]) newLoad(w *wish[K, V]) *load[K, V] {
-	l := &load[K, V]{reader: r, loader: w.loader, many: w.many}
+	l := &load[K, V]{reader: r, loader: w.loader, many: w.many, stamps: w.stamps}
 	l.nest.parent = w.parent
 	l.ctx = context.WithValue(w.ctx, nestKey{}, &l.nest)
 	l.flights = l.one.flights[:0]
@@ -201,6 +204,7 @@ func (l *load[K, V]) land(f *flight[K, V], v V, err error, how How) {
 func (l *load[K, V]) look(fs []*flight[K, V], wait bool) (left, waiting []*flight[K, V]) {
 	r := l.reader
 	if r.leaser == nil || fs[0].key != fs[0].key {
+		l.stampAll(fs)
 		return fs, nil // blind fills, or NaN, which nothing can be stored under
 	}
 	r.flights.look(fs)
@@ -209,9 +213,15 @@ func (l *load[K, V]) look(fs []*flight[K, V], wait bool) (left, waiting []*fligh
 	for i, f := range fs {
 		keys[i], leases[i], f.broken = f.key, tarn.Lease[V]{}, r.broken(f.key)
 	}
-	terms := tarn.LeaseTerms{Life: r.leaseLife(), Refresh: true} // stale ones are replaced
+	bad := r.repairs.tags.Load()
+	terms := tarn.LeaseTerms{Life: r.leaseLife(), Refresh: true, Stamp: l.stamps} // stale ones are replaced
 	if err := r.leaser.Lease(l.ctx, keys, terms, leases); err != nil {
 		r.storeFailed(l.ctx, err, keys...) // what has no lease is loaded and not stored
+	}
+	for i := range leases {
+		if lease := &leases[i]; bad.has(lease.Entry.Tags) {
+			lease.Entry, lease.Found = tarn.Entry[V]{}, false
+		}
 	}
 	r.flights.found(fs, leases)
 	left = room(&l.one.left, all, n)[:0]
@@ -382,6 +392,7 @@ func (l *load[K, V]) contain(fs []*flight[K, V], call func(into []tarn.Loaded[V]
 		l.deliver(fs, into)
 	}()
 	call(into)
+	l.addTags(fs, into)
 	returned = true
 }
 
@@ -478,10 +489,16 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 		if err != nil {
 			results[i] = tarn.Loaded[V]{Err: err}
 		}
+		if ok {
+			if err := r.tagged(&e, f.stamp, results[i].Tags); err != nil {
+				observeKeys(l.ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped, Err: err}, f.key)
+				ok = false
+			}
+		}
 		fill := tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e}
 		switch err := results[i].Err; {
-		case ok || err == nil:
-		case errors.Is(err, tarn.ErrNotFound):
+		case ok:
+		case err == nil || errors.Is(err, tarn.ErrNotFound):
 			if f.old { // the old value is not to be served again
 				fill.Entry, fill.Store = tarn.Entry[V]{Negative: true, Expires: endOld}, true
 			}

@@ -48,17 +48,18 @@ func (c *LookAsideCache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // and set after it is stale. Fetch avoids that. While the key's source is being written, Set returns
 // [tarn.ErrHeld].
 func (c *LookAsideCache[K, V]) Set(ctx context.Context, key K, value V) error {
-	return c.reader.set(ctx, key, value, c.reader.config.policy)
+	return c.reader.set(ctx, key, value, c.reader.config.policy, nil)
 }
 
-// SetFor is Set with a policy for this value: its Fresh, Sliding, Jitter and windows set the deadlines. What
-// happens on later reads of a stale value remains as the cache's own policy says. A policy that makes no sense is an
-// error.
-func (c *LookAsideCache[K, V]) SetFor(ctx context.Context, key K, value V, policy ttl.Policy) error {
+// SetFor is Set with a policy for this value, and with tags by which InvalidateTags forgets it, beside those of
+// [WithTags]. The policy's Fresh, Sliding, Jitter and windows set the deadlines; what happens on later reads of a stale
+// value remains as the cache's own policy says. A policy that makes no sense, and bad tags (see [tarn.ErrTags]), are an
+// error, and so are tags on a store that is no [tarn.Tagger]; then nothing is changed.
+func (c *LookAsideCache[K, V]) SetFor(ctx context.Context, key K, value V, policy ttl.Policy, tags ...string) error {
 	if err := policy.Validate(); err != nil {
 		return fmt.Errorf("tarn: set: %w", err)
 	}
-	return c.reader.set(ctx, key, value, policy)
+	return c.reader.set(ctx, key, value, policy, tags)
 }
 
 // Add stores a value if the cache has none under key and nobody is writing the key's source, and reports whether it
@@ -67,7 +68,11 @@ func (c *LookAsideCache[K, V]) Add(ctx context.Context, key K, value V) (bool, e
 	if err := c.reader.writable(ctx, "add", c.adder != nil); err != nil {
 		return false, err
 	}
-	added, err := c.adder.Add(ctx, key, c.reader.positive(value, c.reader.config.policy))
+	e, err := c.reader.own(key, c.reader.positive(value, c.reader.config.policy))
+	if err != nil {
+		return false, during("add", err)
+	}
+	added, err := c.adder.Add(ctx, key, e)
 	return added, during("add", err)
 }
 
@@ -90,16 +95,20 @@ func (c *LookAsideCache[K, V]) Touch(ctx context.Context, key K) (bool, error) {
 	return touched, during("touch", err)
 }
 
-// renew gives an entry the deadlines of one that is set now. An absence that would not be remembered stays as it is.
+// renew gives an entry the deadlines of one that is set now; its tags stay. An absence that would not be remembered stays
+// as it is.
 func (c *LookAsideCache[K, V]) renew(old tarn.Entry[V], found bool) (tarn.Entry[V], tarn.ComputeOp) {
 	policy := c.reader.config.policy
 	switch {
 	case !found:
 		return old, tarn.ComputeKeep
 	case !old.Negative:
-		return c.reader.positive(old.Value, policy), tarn.ComputeStore
+		e := c.reader.positive(old.Value, policy)
+		e.Tags = old.Tags
+		return e, tarn.ComputeStore
 	}
 	if e, ok := c.reader.negative(policy); ok {
+		e.Tags = old.Tags
 		return e, tarn.ComputeStore
 	}
 	return old, tarn.ComputeKeep

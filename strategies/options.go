@@ -38,6 +38,7 @@ type common struct {
 type readConfig struct {
 	common
 	policy       ttl.Policy
+	tags         any // func(K, V) []string; nil: none
 	loadTimeout  time.Duration
 	softTimeout  time.Duration // 0: none
 	storeTimeout time.Duration // 0: none

@@ -34,10 +34,14 @@ type reader[K comparable, V any] struct {
 	holder  tarn.Holder[K, V]
 	toucher tarn.Toucher[K, V] // nil: deadlines are moved by no use
 	hitter  tarn.Hitter[K, V]  // nil: a hit is an entry
+	tagger  tarn.Tagger        // nil: entries have no tags
+	tags    func(K, V) []string
 	clock   ttl.Clock
 	config  readConfig
 	shared  bool // other processes use the store
 	gathers bool // there is one loader, so that keys can be reloaded together
+
+	foreignTags atomic.Bool // a loader may give tags, which nobody knows of a value that was written
 
 	flights   flights[K, V]
 	gathering gathering[K, V]
@@ -62,6 +66,8 @@ func newReader[K comparable, V any](name string, store tarn.Store[K, V], opts []
 	r.batch, _ = tarn.As[tarn.BatchStore[K, V]](r.store)
 	r.toucher, _ = tarn.As[tarn.Toucher[K, V]](r.store)
 	r.hitter, _ = tarn.As[tarn.Hitter[K, V]](r.store)
+	r.tagger, _ = tarn.As[tarn.Tagger](r.store)
+	r.tags = tagOf[K, V](name, &r.config, r.tagger)
 	p := r.config.policy
 	if p.Sliding > 0 && r.toucher == nil {
 		panic(fmt.Sprintf("strategies: %s: Policy.Sliding needs a store that implements tarn.Toucher", name))
@@ -114,7 +120,11 @@ func (r *reader[K, V]) getEntry(ctx context.Context, key K, loader tarn.Loader[K
 	if r.broken(key) != 0 { // asked before the store is: what it had may be repaired meanwhile
 		return r.look(ctx, key, loader, tarn.Entry[V]{}, false, nil, from)
 	}
+	bad := r.repairs.tags.Load() // this too: an entry that has one of them is not served
 	e, found, err := r.one.Get(ctx, key)
+	if bad.has(e.Tags) {
+		e, found = tarn.Entry[V]{}, false
+	}
 	if err == nil && found && !e.Stale && r.attentive.Load() == 0 && from == nil {
 		return answer(e)
 	}
@@ -272,7 +282,11 @@ func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error
 	var into [1]bool
 	token, _ := r.flights.leaseOf(f)
 	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{token}, into[:])
-	return into[0] && err == nil, err
+	if err != nil || !into[0] || !f.load.stamps {
+		return into[0] && err == nil, err
+	}
+	now, err := r.tagger.Stamp(ctx)
+	return err == nil && r.untouched(f, now), err
 }
 
 // entry makes an entry of what was loaded; ok says whether there is one to store.
@@ -332,14 +346,15 @@ func random(policy ttl.Policy) float64 {
 	return rand.Float64()
 }
 
-// fill ends leases, or without a leaser stores what is to be stored blindly.
+// fill ends leases, or without a leaser stores what is to be stored blindly. What has tags and no stamp of before it was
+// loaded is not stored.
 func (r *reader[K, V]) fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if r.leaser != nil {
 		return r.leaser.Fill(ctx, fills)
 	}
 	var errs []error
 	for i := range fills {
-		if f := &fills[i]; f.Store {
+		if f := &fills[i]; f.Store && !unstamped(&f.Entry) {
 			err := r.store.Set(ctx, f.Key, f.Entry)
 			f.Stored = err == nil
 			if err != nil && !errors.Is(err, tarn.ErrHeld) {

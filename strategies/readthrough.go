@@ -40,6 +40,7 @@ func ReadThrough[K comparable, V any](
 	}
 	r := newReader("ReadThrough", store, opts)
 	r.gathers = r.config.gather > 0
+	r.expects(loader)
 	return &ReadThroughCache[K, V]{r, loader}
 }
 
@@ -52,7 +53,7 @@ func (c *ReadThroughCache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // Set stores a value in the cache alone; the source is not written. The value is as old as the caller made it. While
 // another strategy writes the key's source, Set returns [tarn.ErrHeld].
 func (c *ReadThroughCache[K, V]) Set(ctx context.Context, key K, value V) error {
-	return c.reader.set(ctx, key, value, c.reader.config.policy)
+	return c.reader.set(ctx, key, value, c.reader.config.policy, nil)
 }
 
 // Delete removes key from the cache alone: the next Get loads it. Call it after the source was written by other

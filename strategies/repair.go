@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxRepairs     = 10_000 // keys; more are all keys
+	maxRepairs     = 10_000 // keys, and as many tags; more are all keys
 	minRepairPause = 100 * time.Millisecond
 	maxRepairPause = 30 * time.Second
 )
@@ -23,15 +23,19 @@ const (
 // another entry, that began after the failure and succeeded; a timer tries Deletes until one does. A fill where no entry was
 // is none: the store tells nobody of it, and another process may have a copy of an entry that the store has lost since.
 //
+// Tags that could not be invalidated are repaired in the same way, by the timer or by another InvalidateTags. Until then an
+// entry that has one of them is not served, whenever it was loaded, and a load whose value may have tags is not joined.
+//
 // Failures are numbered, so that what began before a failure does not pass for its repair.
 type repairs[K comparable] struct {
 	any atomic.Bool // there is something to repair
 
 	mu     sync.Mutex // protects all below
 	last   uint64
-	keys   map[K]uint64 // to the number of its last failure
-	all    uint64       // number of the last failure that found no room; 0: none
-	timer  *time.Timer  // nil: not set
+	keys   map[K]uint64            // to the number of its last failure
+	tags   atomic.Pointer[badTags] // nil: none; changed under mu
+	all    uint64                  // number of the last failure that found no room; 0: none
+	timer  *time.Timer             // nil: not set
 	pause  time.Duration
 	pass   chan struct{} // closed when the pass that runs has ended; nil: none runs
 	closed bool
@@ -89,7 +93,7 @@ func (r *reader[K, V]) repaired(key K, n uint64) {
 // mend tells the hot path whether there is anything to repair. The caller holds repairs.mu.
 func (r *reader[K, V]) mend() {
 	p := &r.repairs
-	left := len(p.keys) > 0 || p.all > 0
+	left := len(p.keys) > 0 || p.all > 0 || p.tags.Load() != nil
 	p.any.Store(left)
 	if left {
 		r.attentive.Or(attentiveRepairs)
@@ -148,6 +152,7 @@ func (r *reader[K, V]) repairSome(ctx context.Context) {
 			return
 		}
 	}
+	r.repairTags(ctx)
 }
 
 // repairKeys invalidates keys, in one call if the store can, and reports whether it could.
@@ -210,6 +215,7 @@ func (r *reader[K, V]) repairAll(ctx context.Context, n uint64) {
 			delete(p.keys, key)
 		}
 	}
+	p.tags.Store(p.tags.Load().without(n))
 	r.mend()
 }
 

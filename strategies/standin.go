@@ -27,6 +27,7 @@ func guarded[K comparable, V any](store tarn.Store[K, V]) (tarn.Store[K, V], tar
 	s.batch, _ = tarn.As[tarn.BatchStore[K, V]](store)
 	s.adder, _ = tarn.As[tarn.Adder[K, V]](store)
 	s.toucher, _ = tarn.As[tarn.Toucher[K, V]](store)
+	s.tagger, _ = tarn.As[tarn.Tagger](store)
 	return s, s, s
 }
 
@@ -40,6 +41,7 @@ type standIn[K comparable, V any] struct {
 	batch   tarn.BatchStore[K, V] // nil: none
 	adder   tarn.Adder[K, V]      // nil: none
 	toucher tarn.Toucher[K, V]    // nil: none
+	tagger  tarn.Tagger           // nil: none
 	clock   ttl.Clock
 	tokens  guard.Tokens
 	locks   *keyLocks[K] // who has a key's lock may change it
@@ -71,6 +73,9 @@ func (s *standIn[K, V]) As(target any) bool {
 			return false
 		}
 		*t = s
+	case *tarn.Tagger:
+		*t = s.tagger
+		return s.tagger != nil
 	default:
 		return false
 	}
@@ -194,6 +199,11 @@ func (s *standIn[K, V]) Lease(ctx context.Context, keys []K, terms tarn.LeaseTer
 		if into[i] = (tarn.Lease[V]{State: tarn.Hit, Entry: e, Found: found}); found && !terms.Refresh {
 			return nil
 		}
+		if terms.Stamp && s.tagger != nil {
+			if into[i].Stamp, err = s.tagger.Stamp(ctx); err != nil {
+				return err
+			}
+		}
 		s.record(keys[i], func(r *guard.Record, now ttl.Time) {
 			into[i].State, into[i].Token = r.Lease(s.tokens.Next(), now, now.Add(terms.Life))
 		})
@@ -211,7 +221,7 @@ func (s *standIn[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error
 		defer s.locks.unlock(h)
 		stood := false
 		s.record(f.Key, func(r *guard.Record, now ttl.Time) { stood = r.EndLease(f.Token, now) })
-		if !stood || !f.Store {
+		if !stood || !f.Store || unstamped(&f.Entry) {
 			return nil
 		}
 		err := s.store.Set(ctx, f.Key, f.Entry)
@@ -286,7 +296,7 @@ func (s *standIn[K, V]) Settle(ctx context.Context, settlements []tarn.Settlemen
 		switch {
 		case verdict == guard.Leave:
 			return nil
-		case verdict == guard.Store && st.Store:
+		case verdict == guard.Store && st.Store && !unstamped(&st.Entry):
 			err := s.store.Set(ctx, st.Key, st.Entry)
 			st.Stored = err == nil
 			return err
@@ -294,3 +304,7 @@ func (s *standIn[K, V]) Settle(ctx context.Context, settlements []tarn.Settlemen
 		return s.store.Delete(ctx, st.Key)
 	})
 }
+
+// unstamped reports whether an entry has tags, and no moment as of which they hold: nobody knows what was invalidated since
+// its source was read.
+func unstamped[V any](e *tarn.Entry[V]) bool { return e.Tags != nil && e.Tags.Stamp() == 0 }

@@ -40,6 +40,10 @@ type (
 		inner tarn.Toucher[K, V]
 		limit time.Duration
 	}
+	timelyTagger struct {
+		tarn.Tagger
+		limit time.Duration
+	}
 )
 
 // limitStore puts the time limit around what the reader asks of its store.
@@ -53,6 +57,9 @@ func (r *reader[K, V]) limitStore(limit time.Duration) {
 	}
 	if r.toucher != nil {
 		r.toucher = timelyToucher[K, V]{r.toucher, limit}
+	}
+	if r.tagger != nil {
+		r.tagger = timelyTagger{r.tagger, limit}
 	}
 }
 
@@ -97,4 +104,12 @@ func (s timelyToucher[K, V]) Touch(ctx context.Context, key K, expires ttl.Time)
 		return err
 	})
 	return touched, err
+}
+
+func (s timelyTagger) Stamp(ctx context.Context) (stamp tarn.Stamp, err error) {
+	err = inTime(ctx, s.limit, func(ctx context.Context) (err error) {
+		stamp, err = s.Tagger.Stamp(ctx)
+		return err
+	})
+	return stamp, err
 }

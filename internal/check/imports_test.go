@@ -18,7 +18,7 @@ const module = "github.com/tarncache/tarn"
 // imports none of them, and nothing outside a leaf imports it.
 var (
 	adapters = []string{
-		"codec/zstd", "observe/otel", "observe/prometheus", "store/breaker", "store/redisstore/goredisclient",
+		"codec/zstd", "observe/otel", "observe/prometheus", "source", "store/breaker", "store/redisstore/goredisclient",
 		"store/redisstore/rueidisclient", "strategies/journal/bolt",
 	}
 	modules = []string{"bench", "examples", "internal/proof", "tools"}

@@ -23,7 +23,7 @@ type broken struct {
 
 var brokenStores = concatBroken(
 	brokenBasics, brokenTime, brokenContexts, brokenBatches, brokenAdds, brokenTouches, brokenComputes, brokenScans,
-	brokenHits, brokenLeases, brokenHolds, brokenTaints, brokenCloses,
+	brokenHits, brokenLeases, brokenHolds, brokenTaints, brokenTags, brokenCloses,
 )
 
 func concatBroken(tables ...[]broken) (all []broken) {
@@ -2144,7 +2144,8 @@ var brokenCloses = []broken{
 		Closer/Compute that deletes after Close
 		Closer/Clear after Close
 		Closer/Hold after Close
-		Hitter/Hit after Close`},
+		Hitter/Hit after Close
+		Tagger/tags of a store that is closed`},
 	{"Close twice is an error", func(p *patched) {
 		closed := false
 		p.close = func() error {

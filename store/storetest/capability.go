@@ -21,15 +21,17 @@ const (
 	Clocker                           // tarn.Clocker
 	Leaser                            // tarn.Leaser
 	Holder                            // tarn.Holder
+	Tagger                            // tarn.Tagger
 	Closer                            // Close() error, Close() or Close(context.Context) error
 
 	// All is every capability there is.
-	All = BatchStore | Adder | Toucher | Computer | Clearer | Scanner | Hitter | Clocker | Leaser | Holder | Closer
+	All = BatchStore | Adder | Toucher | Computer | Clearer | Scanner | Hitter | Clocker | Leaser | Holder | Tagger |
+		Closer
 )
 
 var capabilityNames = [...]string{
 	"tarn.BatchStore", "tarn.Adder", "tarn.Toucher", "tarn.Computer", "tarn.Clearer", "tarn.Scanner", "tarn.Hitter",
-	"tarn.Clocker", "tarn.Leaser", "tarn.Holder", "Close",
+	"tarn.Clocker", "tarn.Leaser", "tarn.Holder", "tarn.Tagger", "Close",
 }
 
 // String returns the interfaces' names.
@@ -59,6 +61,7 @@ type abilities struct {
 	clocker  tarn.Clocker
 	leaser   tarn.Leaser[string, string]
 	holder   tarn.Holder[string, string]
+	tagger   tarn.Tagger
 	close    func(ctx context.Context) error
 	offered  Capability
 }
@@ -75,6 +78,7 @@ func probe(s tarn.Store[string, string]) *abilities {
 	ask(a, s, Clocker, &a.clocker)
 	ask(a, s, Leaser, &a.leaser)
 	ask(a, s, Holder, &a.holder)
+	ask(a, s, Tagger, &a.tagger)
 	if a.close = closeOf(s); a.close != nil {
 		a.offered |= Closer
 	}

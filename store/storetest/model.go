@@ -38,6 +38,10 @@ type model struct {
 	ops  []modelOp // those that the store offers
 	log  []string  // the last operations
 	n    int       // numbers the values
+
+	invalidations int                // of tags
+	invalidated   map[string]int     // the last of each tag
+	moments       map[tarn.Stamp]int // how many there were before some stamps
 }
 
 // modelKey is what stands at one key.
@@ -49,6 +53,8 @@ type modelKey struct {
 	holds      []modelHold
 	leases     []tarn.Token // some that were granted, live or not
 	settles    []tarn.Token // some of holds, live or not
+	after      int          // how many invalidations were before the stamp of the entry
+	doubt      bool         // the store may have refused the entry, for tags of which it does not know
 }
 
 type modelHold struct {
@@ -82,11 +88,16 @@ var modelOps = []modelOp{
 	{"Fill", Leaser, 8, (*model).fill},
 	{"Stands", Leaser, 3, (*model).stands},
 	{"Hold", Holder, 4, (*model).hold},
+	{"InvalidateTags", Tagger, 4, (*model).invalidate},
+	{"Stamp", Tagger, 2, (*model).stamp},
+	{"Set of what Get returned", Tagger, 2, (*model).setAgain},
+	{"Set with an older stamp", Tagger, 2, (*model).setOlder},
 	{"Settle", Holder, 8, (*model).settle},
 }
 
 func newModel(x *trial) *model {
-	m := &model{x: x, rng: rand.New(rand.NewPCG(x.seed, 0)), keys: names("k", 4), at: make(map[string]*modelKey)}
+	m := &model{x: x, rng: rand.New(rand.NewPCG(x.seed, 0)), keys: names("k", 4), at: make(map[string]*modelKey),
+		invalidated: make(map[string]int), moments: make(map[tarn.Stamp]int)}
 	for _, key := range m.keys {
 		m.at[key] = new(modelKey)
 	}
@@ -110,6 +121,9 @@ func (m *model) step() error {
 	}
 	m.expire()
 	for _, key := range m.keys {
+		if err := m.resolve(key); err != nil {
+			return fmt.Errorf("after %s: %w", op.name, err)
+		}
 		if err := m.look(key); err != nil {
 			return fmt.Errorf("after %s: %w", op.name, err)
 		}
@@ -173,8 +187,12 @@ func (m *model) expire() {
 }
 
 // put stores an entry, or none that has expired, as every change does: the lease is void.
-func (k *modelKey) put(e entry) {
+func (m *model) put(k *modelKey, e entry) {
 	k.found, k.entry, k.lease = true, e, tarn.Token{}
+	k.after, k.doubt = m.before(e.Tags), m.doubts(e.Tags)
+	if m.gone(e.Tags) {
+		k.found = false
+	}
 }
 
 // drop empties the key as Delete does: the lease is void, and holds are tainted.
@@ -208,6 +226,9 @@ func (m *model) entry() entry {
 		e.Fresh = m.x.in(m.life() - 2*time.Second)
 	}
 	e.Negative = m.rng.IntN(8) == 0
+	if m.x.tagger != nil && m.rng.IntN(2) == 0 {
+		e.Tags = m.tags(0)
+	}
 	return e
 }
 
@@ -227,7 +248,7 @@ func (m *model) set(key string) error {
 	if len(k.holds) > 0 {
 		return fails("Set of a held key", err, tarn.ErrHeld)
 	}
-	k.put(e)
+	m.put(k, e)
 	return did("Set", err)
 }
 
@@ -295,7 +316,7 @@ func (m *model) setMany(string) error {
 	for i, key := range keys {
 		at := tarn.ErrAt(err, i, len(keys))
 		if k := m.at[key]; len(k.holds) == 0 {
-			k.put(entries[i])
+			m.put(k, entries[i])
 			if at != nil {
 				return fmt.Errorf("item %d: %w", i, at)
 			}
@@ -321,7 +342,7 @@ func (m *model) add(key string) error {
 	m.detail("%+v", e)
 	want := !k.found && len(k.holds) == 0
 	if want {
-		k.put(e)
+		m.put(k, e)
 	}
 	return m.x.add(key, e, want)
 }
@@ -350,10 +371,17 @@ func (m *model) compute(key string) error {
 	if k.found {
 		old = ptr(k.entry)
 	}
+	if k.found && m.rng.IntN(2) == 0 {
+		kept, err := m.kept(key)
+		if e.Tags = kept; err != nil {
+			return err
+		}
+	}
 	lease := k.lease
 	switch op {
 	case tarn.ComputeStore:
-		k.put(e)
+		m.put(k, e)
+		k.doubt = false // tags are those that are there, or stamped now
 	case tarn.ComputeDelete:
 		k.drop()
 	}
@@ -411,6 +439,7 @@ func (m *model) some() []string {
 func (m *model) leaseKey(string) error {
 	keys := m.some()
 	terms := tarn.LeaseTerms{Life: m.life(), Refresh: m.rng.IntN(3) == 0}
+	terms.Stamp = m.x.tagger != nil && m.rng.IntN(3) > 0
 	into := make([]tarn.Lease[string], len(keys))
 	m.detail("%v %+v", keys, terms)
 	if terms.Refresh {
@@ -455,6 +484,9 @@ func (m *model) leased(key string, terms tarn.LeaseTerms, got tarn.Lease[string]
 	case tarn.Granted:
 		k.lease, k.leaseUntil = got.Token, m.x.in(terms.Life)
 		k.leases = remember(k.leases, got.Token)
+		if terms.Stamp {
+			m.moments[got.Stamp] = m.invalidations
+		}
 		if err := is("Found", got.Found, k.found); err != nil {
 			return err
 		}
@@ -490,7 +522,7 @@ func (m *model) fill(string) error {
 	fills := make([]tarn.Fill[string, string], len(keys))
 	for i, key := range keys {
 		fills[i] = tarn.Fill[string, string]{
-			Key: key, Token: m.pick(m.at[key].leases), Store: m.rng.IntN(4) > 0, Entry: m.entry(),
+			Key: key, Token: m.pick(m.at[key].leases), Store: m.rng.IntN(4) > 0, Entry: m.loaded(),
 			Stored: m.rng.IntN(2) == 0,
 		}
 	}
@@ -501,13 +533,15 @@ func (m *model) fill(string) error {
 	for i, f := range fills {
 		k := m.at[f.Key]
 		stood := k.lease != tarn.Token{} && k.lease == f.Token
-		if err := is(fmt.Sprintf("Stored of item %d", i), f.Stored, stood && f.Store); err != nil {
+		if err := m.stored(i, f.Stored, stood && f.Store, f.Entry.Tags); err != nil {
 			return err
 		}
 		if stood {
 			k.lease = tarn.Token{}
-			if f.Store {
-				k.put(f.Entry)
+			if f.Stored {
+				m.put(k, f.Entry)
+			} else {
+				k.doubt = f.Store // whether what was there remains is the store's to choose
 			}
 		}
 	}
@@ -557,7 +591,7 @@ func (m *model) settle(string) error {
 	settlements := make([]tarn.Settlement[string, string], len(keys))
 	for i, key := range keys {
 		settlements[i] = tarn.Settlement[string, string]{
-			Key: key, Token: m.pick(m.at[key].settles), Store: m.rng.IntN(4) > 0, Entry: m.entry(),
+			Key: key, Token: m.pick(m.at[key].settles), Store: m.rng.IntN(4) > 0, Entry: m.loaded(),
 			Stored: m.rng.IntN(2) == 0,
 		}
 	}
@@ -566,14 +600,18 @@ func (m *model) settle(string) error {
 		return err
 	}
 	for i, s := range settlements {
-		if err := is(fmt.Sprintf("Stored of item %d", i), s.Stored, m.at[s.Key].settled(s)); err != nil {
+		k := m.at[s.Key]
+		if err := m.stored(i, s.Stored, k.settled(s), s.Entry.Tags); err != nil {
 			return err
+		}
+		if s.Stored {
+			m.put(k, s.Entry)
 		}
 	}
 	return nil
 }
 
-// settled ends a hold by the rules, and reports whether its entry is stored.
+// settled ends a hold by the rules, and reports whether its entry is stored, if its tags allow it.
 func (k *modelKey) settled(s tarn.Settlement[string, string]) bool {
 	mine := -1
 	for i, h := range k.holds {
@@ -586,8 +624,5 @@ func (k *modelKey) settled(s tarn.Settlement[string, string]) bool {
 		k.holds = append(k.holds[:mine], k.holds[mine+1:]...)
 	}
 	k.drop()
-	if alone && s.Store {
-		k.put(s.Entry)
-	}
 	return alone && s.Store
 }

@@ -39,6 +39,8 @@ type patched struct {
 	stands     func(ctx context.Context, keys []string, tokens []tarn.Token, into []bool) error
 	hold       func(ctx context.Context, keys []string, life time.Duration, tokens []tarn.Token) error
 	settle     func(ctx context.Context, settlements []settlement) error
+	stamp      func(ctx context.Context) (tarn.Stamp, error)
+	invalidate func(ctx context.Context, tags ...string) error
 	close      func() error
 }
 
@@ -48,7 +50,7 @@ func newPatched(patch func(p *patched)) *patched {
 		r: r, get: r.Get, set: r.Set, delete: r.Delete, getMany: r.GetMany, setMany: r.SetMany,
 		deleteMany: r.DeleteMany, add: r.Add, touch: r.Touch, compute: r.Compute, clear: r.Clear, count: r.Count,
 		scan: r.Scan, hit: r.Hit, clock: r.Clock, lease: r.Lease, fill: r.Fill, stands: r.Stands, hold: r.Hold,
-		settle: r.Settle, close: r.Close,
+		settle: r.Settle, stamp: r.Stamp, invalidate: r.InvalidateTags, close: r.Close,
 	}
 	patch(p)
 	return p
@@ -132,6 +134,12 @@ func (p *patched) Hold(ctx context.Context, keys []string, life time.Duration, t
 
 func (p *patched) Settle(ctx context.Context, settlements []settlement) error {
 	return p.settle(ctx, settlements)
+}
+
+func (p *patched) Stamp(ctx context.Context) (tarn.Stamp, error) { return p.stamp(ctx) }
+
+func (p *patched) InvalidateTags(ctx context.Context, tags ...string) error {
+	return p.invalidate(ctx, tags...)
 }
 
 func (p *patched) Close() error { return p.close() }

@@ -25,9 +25,12 @@ type reference struct {
 	worksClosed   bool          // it does not ask whether it is closed
 	changesUntold bool          // its leases and holds are not told of changes
 	sweepsNothing bool          // it returns what has expired
+	keepsTagged   bool          // it returns what was invalidated
 
 	mu     sync.Mutex // protects the following
 	slots  map[string]*slot
+	tags   map[string]tarn.Stamp // when each was invalidated last
+	moment tarn.Stamp            // how many invalidations there were, and one
 	closed bool
 }
 
@@ -39,7 +42,7 @@ type slot struct {
 }
 
 func newReference() *reference {
-	return &reference{clock: ttl.NewClock(), slots: make(map[string]*slot)}
+	return &reference{clock: ttl.NewClock(), slots: make(map[string]*slot), tags: make(map[string]tarn.Stamp), moment: 1}
 }
 
 func (r *reference) now() ttl.Time { return r.clock.Now().Add(-r.slow) }
@@ -69,11 +72,55 @@ func (r *reference) at(key string) *slot {
 	if s.found && s.entry.Expires.Passed(now) && !r.sweepsNothing {
 		s.entry, s.found = entry{}, false
 	}
+	if s.found && r.invalidated(s.entry.Tags) && !r.keepsTagged {
+		s.entry, s.found = entry{}, false
+	}
 	s.entry.Stale = s.found && s.entry.Fresh.Passed(now)
 	return s
 }
 
+// invalidated reports whether one of the tags was invalidated after their stamp. The lock is held.
+func (r *reference) invalidated(tags *tarn.Tags) bool {
+	for _, name := range tags.Names() {
+		if r.tags[name] > tags.Stamp() {
+			return true
+		}
+	}
+	return false
+}
+
+// storable reports whether what was loaded may be stored, by its tags. The lock is held.
+func (r *reference) storable(tags *tarn.Tags) bool {
+	return tags == nil || tags.Stamp() != 0 && !r.invalidated(tags)
+}
+
+func (r *reference) Stamp(context.Context) (tarn.Stamp, error) {
+	if err := r.begin(context.Background()); err != nil {
+		return 0, err
+	}
+	defer r.mu.Unlock()
+	return r.moment, nil
+}
+
+func (r *reference) InvalidateTags(ctx context.Context, tags ...string) error {
+	if err := tarn.CheckTags(tags...); err != nil {
+		return err
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	defer r.mu.Unlock()
+	r.moment++
+	for _, name := range tags {
+		r.tags[name] = r.moment
+	}
+	return nil
+}
+
 func (r *reference) put(s *slot, e entry) {
+	if e.Tags != nil && e.Tags.Stamp() == 0 {
+		e.Tags = e.Tags.Restamped(r.moment)
+	}
 	s.entry, s.found = e, true
 	s.version++
 	if !r.changesUntold {
@@ -304,6 +351,9 @@ func (r *reference) Lease(
 		into[i] = tarn.Lease[string]{State: tarn.Hit, Entry: s.entry, Found: s.found}
 		if !s.found || terms.Refresh {
 			into[i].State, into[i].Token = s.guard.Lease(r.tokens.Next(), now, now.Add(terms.Life))
+			if terms.Stamp {
+				into[i].Stamp = r.moment
+			}
 		}
 	}
 	return nil
@@ -317,9 +367,14 @@ func (r *reference) Fill(ctx context.Context, fills []tarn.Fill[string, string])
 	for i := range fills {
 		f := &fills[i]
 		s := r.at(f.Key)
-		f.Stored = s.guard.EndLease(f.Token, r.now()) && f.Store
-		if f.Stored {
+		if !s.guard.EndLease(f.Token, r.now()) {
+			f.Stored = false
+			continue
+		}
+		if f.Stored = f.Store && r.storable(f.Entry.Tags); f.Stored {
 			r.put(s, f.Entry)
+		} else if f.Store {
+			r.drop(s)
 		}
 	}
 	return nil
@@ -378,7 +433,7 @@ func (r *reference) Settle(ctx context.Context, settlements []tarn.Settlement[st
 		st := &settlements[i]
 		s := r.at(st.Key)
 		verdict := s.guard.Settle(st.Token, r.now())
-		st.Stored = verdict == guard.Store && st.Store
+		st.Stored = verdict == guard.Store && st.Store && r.storable(st.Entry.Tags)
 		s.entry, s.found = entry{}, false
 		s.version++
 		if st.Stored {

@@ -185,11 +185,7 @@ func (s *source) readThrough(x *trial) error {
 		return err
 	}
 	if l.State == tarn.Hit {
-		version, err := strconv.ParseInt(l.Entry.Value, 10, 64)
-		if err == nil && version < least {
-			err = fmt.Errorf("a read found version %d, which began after the write of %d was acknowledged", version, least)
-		}
-		return err
+		return atLeast(l.Entry.Value, least)
 	}
 	version := s.read()
 	x.pause(4)
@@ -198,6 +194,15 @@ func (s *source) readThrough(x *trial) error {
 	}
 	fills := []tarn.Fill[string, string]{{Key: "k", Token: l.Token, Store: true, Entry: plain(fmt.Sprint(version))}}
 	return did("Fill", x.leaser.Fill(x.ctx, fills))
+}
+
+// atLeast checks a version that a read found, which began after the write of another was acknowledged.
+func atLeast(value string, least int64) error {
+	version, err := strconv.ParseInt(value, 10, 64)
+	if err == nil && version < least {
+		err = fmt.Errorf("a read found version %d, which began after the write of %d was acknowledged", version, least)
+	}
+	return err
 }
 
 func (s *source) readOften(x *trial) error {

@@ -239,6 +239,9 @@ func (x *trial) same(what string, got, want entry) error {
 	if !x.near(now, got.Expires, want.Expires) {
 		return wrong("%s: Expires is %d, want %d", what, got.Expires, want.Expires)
 	}
+	if err := sameTags(got.Tags, want.Tags); err != nil {
+		return wrong("%s: %w", what, err)
+	}
 	if stale := want.Fresh.Passed(now); got.Stale != stale && (x.fake || !x.near(now, now, want.Fresh)) {
 		return wrong("%s: Stale is %v, with Fresh %v away", what, got.Stale, want.Fresh.Sub(now))
 	}

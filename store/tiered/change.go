@@ -26,6 +26,7 @@ type change[K comparable, V any] struct {
 	s      *Store[K, V]
 	keys   []K          // distinct
 	tokens []tarn.Token // of the holds of as many keys; what is left of the keys is not held
+	stamp  tarn.Stamp   // the near store's moment before the change, where begin was asked for it
 }
 
 const (
@@ -77,7 +78,7 @@ func (c *change[K, V]) keep(ctx context.Context, word *word, found func(i int) (
 		for i, token := range c.tokens {
 			settlements[i] = tarn.Settlement[K, V]{Key: c.keys[i], Token: token}
 			if e, ok := found(i); ok && stands {
-				settlements[i].Store, settlements[i].Entry = true, s.copyOf(e)
+				settlements[i].Entry, settlements[i].Store = s.copyOf(e, c.stamp)
 			}
 		}
 		if s.near.holder.Settle(ctx, settlements) != nil {

@@ -25,7 +25,7 @@ const copyLife = time.Minute
 func (s *Store[K, V]) copying(ctx context.Context, keys []K, word *word, refresh bool) copying[K, V] {
 	c := copying[K, V]{s: s, keys: keys, word: word}
 	leases := make([]tarn.Lease[V], len(keys))
-	terms := tarn.LeaseTerms{Life: copyLife, Refresh: refresh}
+	terms := tarn.LeaseTerms{Life: copyLife, Refresh: refresh, Stamp: s.near.tagger != nil}
 	if s.near.leaser.Lease(ctx, keys, terms, leases) == nil {
 		c.leases = leases
 	}
@@ -44,7 +44,7 @@ func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[
 		}
 		f := tarn.Fill[K, V]{Key: c.keys[i], Token: l.Token}
 		if e, ok := found(i); ok && stands {
-			f.Store, f.Entry = true, s.copyOf(e)
+			f.Entry, f.Store = s.copyOf(e, l.Stamp)
 		}
 		fills, at = append(fills, f), append(at, i)
 	}
@@ -57,12 +57,24 @@ func (c *copying[K, V]) keep(ctx context.Context, found func(i int) (tarn.Entry[
 	}
 }
 
-// copyOf returns the entry to keep near for one of the far store: it does not live longer, and not longer than a copy
-// may.
+// copyOf returns the entry to keep near for one of the far store, which was read after the near one's moment stamp, and
+// whether one is to be kept. See mayKeep.
+func (s *Store[K, V]) copyOf(e tarn.Entry[V], stamp tarn.Stamp) (tarn.Entry[V], bool) {
+	if e.Tags != nil {
+		if !s.mayKeep(e.Tags, stamp) {
+			return tarn.Entry[V]{}, false
+		}
+		e.Tags = e.Tags.Restamped(stamp)
+	}
+	return s.limited(e), true
+}
+
+// limited returns an entry of the far store with the deadlines of its copy: that does not live longer, and not longer than
+// a copy may.
 //
 // Where a copy ends before its entry, an entry that is not stale by then has room in Fresh for when it is gone; see
 // original.
-func (s *Store[K, V]) copyOf(e tarn.Entry[V]) tarn.Entry[V] {
+func (s *Store[K, V]) limited(e tarn.Entry[V]) tarn.Entry[V] {
 	e.Stale = false
 	e.Fresh, e.Expires = s.nearTime(e.Fresh), s.nearTime(e.Expires)
 	if s.life == 0 {
@@ -95,6 +107,7 @@ func (s *Store[K, V]) original(e *tarn.Entry[V]) {
 		}
 	}
 	e.Fresh, e.Expires = s.farTime(e.Fresh), s.farTime(e.Expires)
+	e.Tags = e.Tags.Original()
 }
 
 // nearTime returns an instant of the far store's clock by the near one's.

@@ -80,7 +80,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) (err er
 		return s.far.leaser.Fill(ctx, fills)
 	}
 	word := s.trusted()
-	c := change[K, V]{s: s, keys: distinct(keys)}
+	c := change[K, V]{s: s, keys: distinct(keys), stamp: s.nearStamp(ctx, fills)}
 	if len(c.keys) < len(keys) {
 		word = nil // which of the entries of one key the far store has, it does not say
 	}

@@ -25,6 +25,7 @@ type scene struct {
 	leases  bool // they read by Lease alone
 	reads   int  // of each
 	own     bool // the writer is in the process too
+	tagged  bool // what is read and loaded has the tag
 	unheld  bool // the near store cannot hold keys
 	write   func(w *world, ctx context.Context, s tarn.Store[int, int])
 	warm    bool // the far store begins with the value
@@ -73,6 +74,39 @@ var scenes = []scene{
 	}, {
 		name: "an own load without holds", rule: "a fill that keeps no copy drops the one that it has replaced",
 		readers: 1, reads: 2, own: true, unheld: true, write: (*world).refresh, warm: true,
+	}, {
+		name: "a copy and an invalidated tag", rule: "a copy is stamped with the near moment from before the far read",
+		readers: 1, reads: 2, tagged: true, write: (*world).invalidateTag, warm: true,
+	}, {
+		name: "a copy that is there and an invalidated tag", rule: "a tag that is told to have been invalidated is, near too",
+		readers: 1, reads: 2, tagged: true, write: (*world).invalidateTag, warm: true, near: true,
+	}, {
+		name: "a copy by a batch and an invalidated tag", rule: "a batch is stamped as a single key is",
+		readers: 1, reads: 2, tagged: true, batch: true, write: (*world).invalidateTag, warm: true,
+	}, {
+		name: "a copy by a lease and an invalidated tag", rule: "what a lease has found is stamped as what was read",
+		readers: 1, reads: 2, tagged: true, leases: true, write: (*world).invalidateTag, warm: true,
+	}, {
+		name: "a load and an invalidated tag", rule: "what was loaded is stamped with the near moment from before the far fill",
+		readers: 1, reads: 2, tagged: true, write: (*world).invalidateTag,
+	}, {
+		name: "a copy, an invalidated tag and an invalidation", rule: "a copy is refused for its tag and for its key",
+		readers: 1, reads: 1, tagged: true, write: (*world).invalidateBoth, warm: true,
+	}, {
+		name: "two readers and an invalidated tag", rule: "readers who meet keep what one of them read",
+		readers: 2, reads: 1, tagged: true, write: (*world).invalidateTag, warm: true, sample: 5000,
+	}, {
+		name: "an own invalidation of a tag", rule: "copies are dropped before it is acknowledged",
+		readers: 1, reads: 2, tagged: true, own: true, write: (*world).invalidateTag, warm: true,
+	}, {
+		name: "an own invalidation of a tag, and there is a copy", rule: "that which is there is dropped before it is acknowledged",
+		readers: 1, reads: 2, tagged: true, own: true, write: (*world).invalidateTag, warm: true, near: true,
+	}, {
+		name: "an own invalidation of a tag and a load", rule: "what was loaded meanwhile is not kept",
+		readers: 1, reads: 2, tagged: true, own: true, write: (*world).invalidateTag,
+	}, {
+		name: "the connection is lost, and a tag invalidated", rule: "what nobody told of is not kept, tags or not",
+		readers: 1, reads: 1, tagged: true, write: (*world).invalidateTag, warm: true, lost: true,
 	}, {
 		name: "the connection is lost", rule: "no copy is kept of what was read before trust was lost, or without trust",
 		readers: 1, reads: 1, write: (*world).invalidate, warm: true, lost: true,
@@ -143,6 +177,7 @@ const (
 	isAcked // and what the process was told
 	isTrusted
 	onBus
+	isLeaving
 )
 
 // world is what the actors of one run share.
@@ -153,8 +188,8 @@ type world struct {
 	acks   []ack
 	told   int // how many messages the process was told, or made up for by dropping everything
 	sent   int
-	away   bool // the process knows that it is not told
-	bus    chan struct{}
+	away   bool      // the process knows that it is not told
+	bus    chan bool // true: the tag was invalidated, and not the key
 	far    *memory.Store[int, int]
 	store  *tiered.Store[int, int]
 	watch  tarn.Watch[int]
@@ -165,7 +200,7 @@ type world struct {
 type ack struct{ version, sent int }
 
 func newWorld(r *interleave.Run, s scene) {
-	w := &world{Run: r, scene: s, bus: make(chan struct{}, 10)}
+	w := &world{Run: r, scene: s, bus: make(chan bool, 10)}
 	w.far = memory.New(memory.Options[int, int]{MaxEntries: 10})
 	near := memory.New(memory.Options[int, int]{MaxEntries: 10})
 	var stepping tarn.Store[int, int] = steppingNear{near, w}
@@ -182,12 +217,10 @@ func newWorld(r *interleave.Run, s scene) {
 	ctx := context.Background()
 	w.watch.Current(ttl.End)
 	if s.warm {
-		w.far.Set(ctx, 0, tarn.Entry[int]{})
+		w.far.Set(ctx, 0, tarn.Entry[int]{Tags: w.tag(0)})
 	}
 	if s.near {
-		leases := make([]tarn.Lease[int], 1)
-		near.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour}, leases)
-		near.Fill(ctx, []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true}})
+		keepCopy(w.far, near)
 	}
 	w.begun = true
 	for i := range s.readers {
@@ -210,15 +243,41 @@ func newWorld(r *interleave.Run, s scene) {
 		if s.lost {
 			w.loseConnection(ctx)
 		}
-		for range w.bus {
+		for tag := range w.bus {
 			w.Step(ctx, "told")
 			w.Touch(onBus)
-			w.watch.Changed([]int{0})
+			if tag {
+				w.watch.(tarn.TagWatch).Invalidated([]string{"t"})
+			} else {
+				w.watch.Changed([]int{0})
+			}
 			w.told++
 			w.Touch(isAcked)
 		}
 	})
 	r.Check(func() { w.read(context.Background()) })
+}
+
+// keepCopy keeps a copy of what the far store has.
+func keepCopy(far, near *memory.Store[int, int]) {
+	ctx := context.Background()
+	leases := make([]tarn.Lease[int], 1)
+	near.Lease(ctx, []int{0}, tarn.LeaseTerms{Life: time.Hour, Stamp: true}, leases)
+	e, _, _ := far.Get(ctx, 0)
+	e.Tags = e.Tags.Restamped(leases[0].Stamp)
+	near.Fill(ctx, []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true, Entry: e}})
+}
+
+// tag returns the tags of entries.
+func (w *world) tag(stamp tarn.Stamp) *tarn.Tags {
+	if !w.tagged {
+		return nil
+	}
+	tags, err := tarn.NewTags(stamp, "t")
+	if err != nil {
+		w.Failf("tags: %w", err)
+	}
+	return tags
 }
 
 // loseConnection says that messages are lost, until they are not any more.
@@ -263,7 +322,7 @@ func (w *world) get(ctx context.Context) int {
 	}
 	leases := make([]tarn.Lease[int], 1)
 	w.Look(isTrusted)
-	terms := tarn.LeaseTerms{Life: time.Hour, Refresh: !w.leases}
+	terms := tarn.LeaseTerms{Life: time.Hour, Refresh: !w.leases, Stamp: w.tagged}
 	if err := w.store.Lease(ctx, []int{0}, terms, leases); err != nil {
 		w.Failf("lease: %w", err)
 	}
@@ -275,7 +334,8 @@ func (w *world) get(ctx context.Context) int {
 	w.Look(isTrusted)
 	version := w.source
 	if leases[0].State == tarn.Granted {
-		fills := []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true, Entry: tarn.Entry[int]{Value: version}}}
+		e := tarn.Entry[int]{Value: version, Tags: w.tag(leases[0].Stamp)}
+		fills := []tarn.Fill[int, int]{{Token: leases[0].Token, Store: true, Entry: e}}
 		if err := w.store.Fill(ctx, fills); err != nil {
 			w.Failf("fill: %w", err)
 		}
@@ -320,6 +380,22 @@ func (w *world) invalidate(ctx context.Context, s tarn.Store[int, int]) {
 	w.commit(ctx)
 	s.Delete(ctx, 0)
 	w.acknowledge()
+}
+
+func (w *world) invalidateTag(ctx context.Context, s tarn.Store[int, int]) {
+	w.commit(ctx)
+	w.Step(ctx, "invalidate the tag")
+	w.Touch(isLeaving)
+	tagger, _ := tarn.As[tarn.TagInvalidator](s)
+	if err := tagger.InvalidateTags(ctx, "t"); err != nil {
+		w.Failf("invalidate tags: %w", err)
+	}
+	w.acknowledge()
+}
+
+func (w *world) invalidateBoth(ctx context.Context, s tarn.Store[int, int]) {
+	w.invalidateTag(ctx, s)
+	w.invalidate(ctx, s)
 }
 
 func (w *world) set(ctx context.Context, s tarn.Store[int, int]) {
@@ -402,6 +478,19 @@ func (n steppingNear) Settle(ctx context.Context, settlements []tarn.Settlement[
 	return n.Store.Settle(ctx, settlements)
 }
 
+func (n steppingNear) InvalidateTags(ctx context.Context, tags ...string) error {
+	n.w.Step(ctx, "near invalidates")
+	n.w.Touch(inNear)
+	n.w.Touch(isLeaving)
+	return n.Store.InvalidateTags(ctx, tags...)
+}
+
+func (n steppingNear) Stamp(ctx context.Context) (tarn.Stamp, error) {
+	n.w.Step(ctx, "near stamp")
+	n.w.Look(inNear)
+	return n.Store.Stamp(ctx)
+}
+
 // unholding is a near store that cannot hold keys.
 type unholding struct{ steppingNear }
 
@@ -450,14 +539,32 @@ func (f steppingFar) changes(ctx context.Context, op string) {
 	f.w.Step(ctx, "far "+op)
 	f.w.Touch(inFar)
 	f.w.Look(isTrusted)
-	f.tell()
+	f.tell(false)
 }
 
-func (f steppingFar) tell() {
+func (f steppingFar) tell(tag bool) {
 	if !f.own {
 		f.w.Touch(onBus)
 		f.w.sent++
-		f.w.bus <- struct{}{}
+		f.w.bus <- tag
+	}
+}
+
+func (f steppingFar) InvalidateTags(ctx context.Context, tags ...string) error {
+	f.w.Step(ctx, "far invalidates")
+	f.w.Touch(inFar)
+	f.w.Touch(isLeaving) // if it were to end too soon
+	f.w.Look(isTrusted)
+	f.tell(true)
+	return f.Store.InvalidateTags(ctx, tags...)
+}
+
+// answers ends a step that has read the far store: what comes next is the question whether a copy may be kept.
+func (f steppingFar) answers(ctx context.Context) {
+	if f.w.tagged {
+		f.w.Step(ctx, "far answers")
+		f.w.Look(isLeaving)
+		f.w.Look(isTrusted)
 	}
 }
 
@@ -465,6 +572,7 @@ func (f steppingFar) Get(ctx context.Context, key int) (tarn.Entry[int], bool, e
 	f.w.Step(ctx, "far get")
 	f.w.Look(inFar)
 	f.w.Look(isTrusted) // which is asked about next
+	defer f.answers(ctx)
 	return f.Store.Get(ctx, key)
 }
 
@@ -472,6 +580,7 @@ func (f steppingFar) GetMany(ctx context.Context, keys []int, into []tarn.Lookup
 	f.w.Step(ctx, "far get")
 	f.w.Look(inFar)
 	f.w.Look(isTrusted)
+	defer f.answers(ctx)
 	return f.Store.GetMany(ctx, keys, into)
 }
 
@@ -499,6 +608,7 @@ func (f steppingFar) Lease(ctx context.Context, keys []int, terms tarn.LeaseTerm
 	f.w.Step(ctx, "far lease")
 	f.w.Touch(inFar)
 	f.w.Look(isTrusted)
+	defer f.answers(ctx)
 	return f.Store.Lease(ctx, keys, terms, into)
 }
 
@@ -506,13 +616,14 @@ func (f steppingFar) Fill(ctx context.Context, fills []tarn.Fill[int, int]) erro
 	f.w.Step(ctx, "far fill")
 	f.w.Touch(inFar)
 	f.w.Look(isTrusted)
+	defer f.answers(ctx)
 	there := slices.ContainsFunc(fills, func(x tarn.Fill[int, int]) bool {
 		_, found, _ := f.Store.Get(ctx, x.Key)
 		return found
 	})
 	err := f.Store.Fill(ctx, fills)
 	if there {
-		f.tell()
+		f.tell(false)
 	}
 	return err
 }

@@ -22,6 +22,7 @@ type order struct {
 	absent int                         // the version that an absent key stands for; 0: it says nothing
 	of     func(e tarn.Entry[int]) int // the version of an entry; nil: its value
 	unheld bool                        // it is in order without a hold in the near store too
+	tagged bool                        // the entry has the tag
 }
 
 const written = 2 // the version that the writer writes; the key has version 1 before
@@ -44,6 +45,11 @@ var orders = []order{
 		w.store.Compute(ctx, 0, func(tarn.Entry[int], bool) (tarn.Entry[int], tarn.ComputeOp) { return two, tarn.ComputeStore })
 	}},
 	{name: "Clear", absent: written, unheld: true, write: func(w *world, ctx context.Context) { w.store.Clear(ctx) }},
+	{name: "InvalidateTags", absent: written, unheld: true, tagged: true, write: func(w *world, ctx context.Context) {
+		w.Step(ctx, "invalidate the tag")
+		w.Touch(isLeaving)
+		w.store.InvalidateTags(ctx, "t")
+	}},
 	{name: "Hold", absent: written, write: func(w *world, ctx context.Context) {
 		w.store.Hold(ctx, []int{0}, time.Hour, make([]tarn.Token, 1))
 	}},
@@ -138,7 +144,7 @@ func exploreOrder(
 
 func newOrder(r *interleave.Run, o order, copied bool, nearOf func(steppingNear) tarn.Store[int, int]) {
 	ctx := context.Background()
-	w := &world{Run: r, bus: make(chan struct{}, 10)}
+	w := &world{Run: r, scene: scene{tagged: o.tagged}, bus: make(chan bool, 10)}
 	w.far = memory.New(memory.Options[int, int]{MaxEntries: 10})
 	near := memory.New(memory.Options[int, int]{MaxEntries: 10})
 	w.store = tiered.New(nearOf(steppingNear{near, w}), steppingFar{w.far, w, true})
@@ -149,9 +155,9 @@ func newOrder(r *interleave.Run, o order, copied bool, nearOf func(steppingNear)
 	})
 	synctest.Wait() // the store watches
 	w.watch.Current(ttl.End)
-	w.far.Set(ctx, 0, tarn.Entry[int]{Value: 1})
+	w.far.Set(ctx, 0, tarn.Entry[int]{Value: 1, Tags: w.tag(0)})
 	if copied {
-		near.Set(ctx, 0, tarn.Entry[int]{Value: 1})
+		keepCopy(w.far, near)
 	}
 	w.begun = true
 	seen := 0 // at most

@@ -7,10 +7,11 @@ type Stats struct {
 	Kept    uint64 // copies that were made
 	Refused uint64 // and those that were not, since the key had changed or trust was lost while they were read
 	Changed uint64 // keys that were told to have changed
+	Tags    uint64 // tags that were told to have been invalidated
 	Lost    uint64 // times that all copies were dropped, since changes were not told
 }
 
-type counts struct{ kept, refused, changed, lost atomic.Uint64 }
+type counts struct{ kept, refused, changed, tags, lost atomic.Uint64 }
 
 // copied counts what became of a copy that was to be made, if there was anything to copy.
 func (c *counts) copied(kept, found bool) {
@@ -24,5 +25,7 @@ func (c *counts) copied(kept, found bool) {
 // Stats returns the counts as they are now. They are not from one instant.
 func (s *Store[K, V]) Stats() Stats {
 	c := &s.counts
-	return Stats{Kept: c.kept.Load(), Refused: c.refused.Load(), Changed: c.changed.Load(), Lost: c.lost.Load()}
+	return Stats{
+		Kept: c.kept.Load(), Refused: c.refused.Load(), Changed: c.changed.Load(), Tags: c.tags.Load(), Lost: c.lost.Load(),
+	}
 }

@@ -47,6 +47,13 @@
 // between, but for a Fill, which keeps its copy if nothing has. While the far store is cleared, no copy is trusted. Leases
 // and holds that a strategy asks for are the far store's.
 //
+// An entry's tags are stamped by the far store, whose moments say nothing to the near one. So the copy of such an entry
+// has the same tags as of the near store's moment before the far one was read, and is answered with those that it was
+// made of. An invalidated tag that the watcher is told of is invalidated in the near store too: that drops the copies that
+// there are, and those that are being made of what was read before. Where the Store itself invalidates tags, copies of
+// entries that have one are dropped before the far store is told, none is made until it has answered, and what is being
+// made by then is dropped too. A near store that is no [tarn.Tagger] has no copies of entries with tags.
+//
 // A near store that is no [tarn.Holder] has its copies dropped before a change and again after it, and none is made by a
 // Fill. What a reader has begun to copy in between may be answered until the change returns: until then reads can go back
 // in its own process, too. The same goes for a key that has 1024 changes under way at once in store/memory, and for a
@@ -81,11 +88,12 @@ type Store[K comparable, V any] struct {
 	ahead time.Duration // of the far store's clock to the near one's
 	life  time.Duration // of a copy, at most; 0: as long as the far store's entry
 
-	trust  trust
-	counts counts
-	closed atomic.Bool
-	cancel context.CancelFunc // ends the goroutine that watches
-	ended  chan struct{}      // closed when it has ended; nil: there is none
+	trust   trust
+	leaving leaving // tags that are being invalidated
+	counts  counts
+	closed  atomic.Bool
+	cancel  context.CancelFunc // ends the goroutine that watches
+	ended   chan struct{}      // closed when it has ended; nil: there is none
 }
 
 // nearParts are what is needed of the near store, and what is used if it is there.
@@ -95,6 +103,7 @@ type nearParts[K comparable, V any] struct {
 	clearer tarn.Clearer
 	holder  tarn.Holder[K, V]     // nil: copies are dropped before a change and after it
 	batch   tarn.BatchStore[K, V] // nil: key by key
+	tagger  tarn.Tagger           // nil: entries with tags have no copies
 	hitter  tarn.Hitter[K, V]     // nil: Hit says nothing
 	gated   tarn.Hitter[K, V]     // answers while copies are trusted; nil: Hit reads the clock for that, maybe once more
 	clock   ttl.Clock
@@ -118,6 +127,7 @@ type farParts[K comparable, V any] struct {
 	computer tarn.Computer[K, V]
 	clearer  tarn.Clearer
 	scanner  tarn.Scanner[K, V]
+	tagger   tarn.Tagger
 	clocker  tarn.Clocker
 	clock    ttl.Clock
 }
@@ -128,8 +138,8 @@ type farParts[K comparable, V any] struct {
 // In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
 // second Store takes another one that is connected to the same place.
 //
-// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], which should be a [tarn.Holder] too, as store/memory
-// is; or if far is not a Leaser, a Holder and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one,
+// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], which should be a [tarn.Holder] and a [tarn.Tagger] too,
+// as store/memory is: one that gives an entry back with the very *Tags that it was stored with. It panics if far is not a Leaser, a Holder and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one,
 // because it depends on its connection, says so through its As.
 //
 // It starts a goroutine, which listens to what the far store tells until Close ends it; with Unwatched there is none.
@@ -145,6 +155,9 @@ func New[K comparable, V any](near, far tarn.Store[K, V], opts ...Option) *Store
 	s := &Store[K, V]{near: partsOfNear(near), far: partsOfFar(far, o), life: o.life}
 	if s.life == ttl.Forever {
 		s.life = 0
+	}
+	if s.far.tagger == nil {
+		s.near.tagger = nil // no entry has tags
 	}
 	s.ahead = s.far.clock.Ahead(s.near.clock)
 	s.trust.init(s.near.clearer.Clear, o.unwatched)
@@ -168,6 +181,7 @@ func partsOfNear[K comparable, V any](near tarn.Store[K, V]) (p nearParts[K, V])
 	p.clearer = require[tarn.Clearer]("near", near)
 	p.holder, _ = tarn.As[tarn.Holder[K, V]](near)
 	p.batch, _ = tarn.As[tarn.BatchStore[K, V]](near)
+	p.tagger, _ = tarn.As[tarn.Tagger](near)
 	p.hitter, _ = tarn.As[tarn.Hitter[K, V]](near)
 	p.clock, _ = clockOf(near)
 	return p
@@ -197,6 +211,7 @@ func partsOfFar[K comparable, V any](far tarn.Store[K, V], o options) (p farPart
 	p.computer, _ = tarn.As[tarn.Computer[K, V]](far)
 	p.clearer, _ = tarn.As[tarn.Clearer](far)
 	p.scanner, _ = tarn.As[tarn.Scanner[K, V]](far)
+	p.tagger, _ = tarn.As[tarn.Tagger](far)
 	p.clock, p.clocker = clockOf(far)
 	return p
 }
@@ -256,6 +271,10 @@ func (s *Store[K, V]) As(target any) bool {
 		return offer(t, tarn.Clearer(s), s.far.clearer != nil)
 	case *tarn.Scanner[K, V]:
 		return offer(t, tarn.Scanner[K, V](s), s.far.scanner != nil)
+	case *tarn.TagInvalidator:
+		return offer(t, tarn.TagInvalidator(s), s.far.tagger != nil)
+	case *tarn.Tagger:
+		return offer(t, tarn.Tagger(s), s.far.tagger != nil)
 	case *tarn.Clocker:
 		return offer(t, tarn.Clocker(s), s.far.clocker != nil)
 	case *tarn.Hitter[K, V]:
@@ -291,5 +310,6 @@ var (
 	_ tarn.Clocker                 = (*Store[string, int])(nil)
 	_ tarn.Leaser[string, int]     = (*Store[string, int])(nil)
 	_ tarn.Holder[string, int]     = (*Store[string, int])(nil)
+	_ tarn.Tagger                  = (*Store[string, int])(nil)
 	_ tarn.Wrapper                 = (*Store[string, int])(nil)
 )

@@ -145,6 +145,11 @@ func (w watch[K, V]) Changed(keys []K) {
 	w.s.drop(context.Background(), keys...)
 }
 
+func (w watch[K, V]) Invalidated(tags []string) {
+	w.s.counts.tags.Add(uint64(len(tags)))
+	w.s.dropTagged(context.Background(), tags)
+}
+
 func (w watch[K, V]) Lost() { w.s.lost() }
 
 func (w watch[K, V]) Current(until ttl.Time) { w.s.trust.win(w.s.nearTime(until)) }
