@@ -152,3 +152,34 @@ func TestValuesAlonePayNothing(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// TestAValueAndAnAbsenceInOnePlace: two keys whose hashes the policies cannot tell apart, one with each, and each in the
+// place that its policy gives first.
+func TestAValueAndAnAbsenceInOnePlace(t *testing.T) {
+	s := New(Options[int64, int64]{MaxEntries: 64})
+	ctx, none := context.Background(), tarn.Entry[int64]{Negative: true}
+	keys := make(map[uint32]int64)
+	for key := int64(0); ; key++ {
+		hash := short(s.hash(key))
+		value, alike := keys[hash]
+		keys[hash] = key
+		if !alike {
+			continue
+		}
+		for _, set := range []struct {
+			key int64
+			e   tarn.Entry[int64]
+		}{{value, tarn.Entry[int64]{Value: 7}}, {key, none}, {-1, none}} {
+			if err := s.Set(ctx, set.key, set.e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if v, ok := s.Value(value); !ok || v != 7 {
+			t.Error("an absence that came made a value leave, and not the absence before it")
+		}
+		if _, found, _ := s.Get(ctx, key); found {
+			t.Error("there is an absence too many")
+		}
+		return
+	}
+}
