@@ -65,10 +65,10 @@ func newGate(value string) *gate {
 	return g
 }
 
-// load reads the value at once, is counted, and returns when the gate is open.
+// load reads the value at once, and returns it when the gate is open.
 func (g *gate) load(context.Context, string) (string, error) {
-	value := g.value.Load().(string)
 	g.loads.Add(1)
+	value := g.value.Load().(string)
 	<-g.open
 	return value, nil
 }

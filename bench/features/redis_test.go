@@ -112,7 +112,8 @@ func noStaleFillAmongTwo(_ *testing.T, made func(source) subject, _ *redistest.S
 	one, two := made(source{load: g.load}), made(source{load: g.load})
 	var all sync.WaitGroup
 	all.Go(func() { _, _ = one.get(context.Background(), key) })
-	await(func() bool { return g.loads.Load() == 1 }) // it has read "old"
+	await(func() bool { return g.loads.Load() == 1 }) // it has read "old", or is about to
+	time.Sleep(20 * time.Millisecond)
 	g.value.Store("new")
 	two.drop(key)
 	close(g.open)
