@@ -52,6 +52,7 @@ var help = map[string]string{
 	"write_back.oldest_pending":  "How long the oldest pending write has waited.",
 	"write_back.in_flight":       "Keys that are being written to the source.",
 	"write_back.retrying":        "Keys whose last attempt failed.",
+	"write_back.paused":          "1 while Pause has stopped the writing.",
 	"write_back.coalesced":       "Writes replaced by a later one of their key.",
 	"write_back.flushed":         "Writes that reached the source in the background.",
 	"write_back.retried":         "Attempts that failed and are followed by another.",

@@ -99,6 +99,7 @@ func numbersOf(files []*ast.File) (names []string) {
 
 var numeric = []string{
 	"int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
+	"bool", // is one, as StatsOf has it
 }
 
 // isNumber reports whether an expression is the type of a number; numbers are those that the package declares.

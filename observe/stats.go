@@ -30,8 +30,8 @@ type Stat struct {
 }
 
 // StatsOf returns a Source of what the Stats method of a store or a strategy returns, of which it reads each field that is
-// a number: an unsigned one counts, and any other is what there is at the moment; a [time.Duration] is in seconds. It calls
-// Stats once for each look.
+// a number: an unsigned one counts, and any other is what there is at the moment; a [time.Duration] is in seconds, and a
+// bool that is true is 1. It calls Stats once for each look.
 //
 // The Source is named after the type: "write_back" for a WriteBackStats, and after the package where the type is called
 // Stats and nothing more. It panics if of is nil, or what its Stats returns is no struct with a number.
@@ -79,7 +79,7 @@ func fieldStat(t reflect.Type, field reflect.StructField) (Stat, bool) {
 		return stat, false
 	case v.CanUint():
 		stat.Count = true
-	case !v.CanInt() && !v.CanFloat():
+	case !v.CanInt() && !v.CanFloat() && v.Kind() != reflect.Bool:
 		return stat, false
 	}
 	switch {
@@ -101,8 +101,12 @@ func number(v reflect.Value) float64 {
 		return float64(v.Uint())
 	case v.CanInt():
 		return float64(v.Int())
+	case v.CanFloat():
+		return v.Float()
+	case v.Bool():
+		return 1
 	}
-	return v.Float()
+	return 0
 }
 
 // sourceName is the name of what has Stats of type t.

@@ -32,6 +32,8 @@ type ShelfStats[K any] struct {
 	DustBytes int64
 	Oldest    time.Duration
 	LoadTTL   float64
+	Locked    bool
+	Open      bool
 	Name      string
 	Last      K
 	hidden    uint64
@@ -39,7 +41,7 @@ type ShelfStats[K any] struct {
 
 func TestStatsOfReadsNumbers(t *testing.T) {
 	source := observe.StatsOf(having[ShelfStats[string]]{ShelfStats[string]{
-		Reads: 1, Small: 2, Books: 3, DustBytes: -4, Oldest: 5 * time.Millisecond, LoadTTL: 0.5, hidden: 6,
+		Reads: 1, Small: 2, Books: 3, DustBytes: -4, Oldest: 5 * time.Millisecond, LoadTTL: 0.5, Locked: true, hidden: 6,
 	}})
 	stat := func(name, unit string, count bool, value float64) observe.Stat {
 		return observe.Stat{Of: "shelf", Name: name, Unit: unit, Count: count, Value: value}
@@ -52,6 +54,7 @@ func TestStatsOfReadsNumbers(t *testing.T) {
 	require.Equal(t, []observe.Stat{
 		stat("reads", "", true, 1), stat("small", "", true, 2), stat("books", "", false, 3),
 		stat("dust_bytes", "bytes", false, -4), stat("oldest", "seconds", false, 0.005), stat("load_ttl", "", false, 0.5),
+		stat("locked", "", false, 1), stat("open", "", false, 0),
 	}, got)
 
 	got[0].Name = "another"

@@ -235,6 +235,13 @@ func TestCancelledLoadsSayNothing(t *testing.T) {
 		_, err := l.Load(ctx, "a")
 		require.Equal(t, context.Canceled, err)
 		require.Equal(t, 20, s.called())
+
+		for range 200 { // the loader may be quicker to notice than the breaker
+			ctx, cancel := context.WithCancel(t.Context())
+			s.set(func(context.Context, int) error { cancel(); return errBroken })
+			_, _ = l.Load(ctx, "a")
+		}
+		require.Equal(t, source.Closed, l.State())
 	})
 }
 

@@ -32,20 +32,21 @@ func (r *userRepo) Find(_ context.Context, id int64) (User, error) {
 	return User{1, "Ada"}, nil
 }
 
-func ExampleNew_readme() {
-	ctx := context.Background()
-	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
-	repo := &userRepo{}
+var (
+	ctx  = context.Background()
+	repo = &userRepo{}
+)
 
+func ExampleNew_readme() {
 	find := source.New(tarn.LoadFunc(repo.Find, sql.ErrNoRows), source.Config{
 		Breaker: source.Breaker{Slow: 2 * time.Second},                                // what takes longer has failed
 		Retry:   source.Retry{Max: 2},                                                 // for a tenth of the loads at most
 		Rate:    source.Rate{PerSecond: 500, Burst: 100, Wait: 50 * time.Millisecond}, // then shed what is left
 	})
-	users := strategies.ReadThrough(mem, find,
+	users := strategies.ReadThrough(memory.New(memory.Options[int64, User]{MaxEntries: 10_000}), find,
 		strategies.WithTTL(ttl.Policy{Fresh: 5 * time.Minute, StaleIfError: time.Hour}))
 
-	repo.down = true
+	repo.down = true // the connection is refused
 	for id := range int64(5) {
 		_, _ = users.Get(ctx, id) // five failures in a row open the breaker
 	}

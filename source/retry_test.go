@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,7 @@ func TestRetry(t *testing.T) {
 				require.ErrorIs(t, err, tt.err)
 				require.Equal(t, tt.calls, s.called())
 				require.Less(t, time.Since(start), 2*time.Second)
+				require.False(t, tt.config.Retry.MinBackoff > 0 && time.Since(start) > 0, "nobody waits in vain")
 			})
 		})
 	}
@@ -92,11 +94,30 @@ func TestRetryBudget(t *testing.T) {
 	})
 }
 
+// Ten loads earn a retry by a share of a tenth: not eleven, for want of rounding, and not nine.
+func TestTenTenthsAreARetry(t *testing.T) {
+	for earned, retries := range map[int]int{9: 0, 10: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTable(always(errBroken))
+			l := source.New(s, source.Config{Retry: source.Retry{Max: 1, Reserve: 1}})
+			_ = load(t, l) // takes what there is
+			s.set(nil)
+			for range earned - 1 {
+				require.NoError(t, load(t, l))
+			}
+			s.forget()
+			s.set(always(errBroken))
+			_ = load(t, l)
+			require.Equal(t, 1+retries, s.called(), "%d loads", earned)
+		})
+	}
+}
+
 // The pauses are random, and their ceiling doubles.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ceilings := []time.Duration{100, 200, 400, 500, 500}
-		longest := make([]time.Duration, len(ceilings))
+		longest, shortest := make([]time.Duration, len(ceilings)), make([]time.Duration, len(ceilings))
 		for range 200 {
 			s := newTable(always(errBroken))
 			l := source.New(s, source.Config{Breaker: source.Breaker{Off: true}, Retry: source.Retry{
@@ -107,12 +128,14 @@ func TestBackoff(t *testing.T) {
 				pause := s.at[i+1] - s.at[i]
 				require.Positive(t, pause)
 				longest[i] = max(longest[i], pause)
+				shortest[i] = cmp.Or(min(shortest[i], pause), pause)
 			}
 		}
 		for i, ceiling := range ceilings {
 			ceiling *= time.Millisecond
 			require.LessOrEqual(t, longest[i], ceiling)
 			require.Greater(t, longest[i], ceiling*8/10)
+			require.Less(t, shortest[i], ceiling*2/10)
 		}
 	})
 }

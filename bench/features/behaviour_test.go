@@ -17,8 +17,7 @@ var behaviours = []struct {
 	does func(t *testing.T, made func(source, lives) subject) bool
 }{
 	{"One load for a key that many ask for", oneLoad},
-	{"Each caller leaves on its own context", leavesAlone},
-	{"A caller that is cancelled fails no other", cancelledAlone},
+	{"A caller leaves on its own context, and fails no other by it", leaves},
 	{"A loader that panics or exits is an error for those who wait", contained},
 	{"Many keys in one load", loadsMany},
 	{"Batches and single reads share their loads", batchesShare},
@@ -86,6 +85,13 @@ func oneLoad(_ *testing.T, made func(source, lives) subject) bool {
 	return g.loads.Load() == 1
 }
 
+func leaves(t *testing.T, made func(source, lives) subject) bool {
+	alone, harmless := leavesAlone(t, made), failsNoOther(t, made)
+	t.Logf("leaves: %v, fails no other: %v", alone, harmless)
+	return alone && harmless
+}
+
+// leavesAlone lets a caller's time end while it waits for the load of another.
 func leavesAlone(_ *testing.T, made func(source, lives) subject) bool {
 	g := newGate("v")
 	s := made(source{load: g.load}, hour)
@@ -106,7 +112,8 @@ func leavesAlone(_ *testing.T, made func(source, lives) subject) bool {
 	return did
 }
 
-func cancelledAlone(_ *testing.T, made func(source, lives) subject) bool {
+// failsNoOther cancels the caller whose load another waits for.
+func failsNoOther(_ *testing.T, made func(source, lives) subject) bool {
 	s := made(source{load: func(ctx context.Context, _ string) (string, error) {
 		select {
 		case <-ctx.Done():
@@ -254,7 +261,7 @@ func after(then func() (string, error)) (source, *atomic.Int64) {
 }
 
 func reloadsInBackground(_ *testing.T, made func(source, lives) subject) bool {
-	src, loads := after(func() (string, error) { time.Sleep(30 * time.Second); return "new", nil })
+	src, loads := after(func() (string, error) { time.Sleep(10 * time.Second); return "new", nil })
 	s := made(src, minuteOfHour)
 	_, _ = s.get(context.Background(), key)
 	time.Sleep(2 * time.Minute)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,7 @@ func TestCompared(t *testing.T) {
 }
 
 var (
+	link  = regexp.MustCompile(`\[[^\]]*\]\([^)]*\)`)
 	shown = regexp.MustCompile(`^\[[^\]]+\]\(([^ )#]+_test\.go) "((?:Example|Test)\w*)"\)$`)
 	group = regexp.MustCompile(`^\*\*\w[^*]*\*\*$`)
 	part  = regexp.MustCompile(`^\[◐\]\(docs/comparison\.md#(\d+)\)$`)
@@ -104,26 +106,31 @@ func comparedProblems(readme, notes string, file func(name string) (string, bool
 	return problems
 }
 
-// lineProblems looks at what the first cell of a line leads to.
-func lineProblems(cell string, file func(name string) (string, bool)) []string {
-	link := shown.FindStringSubmatch(cell)
-	if link == nil {
-		return []string{fmt.Sprintf(`README.md, Compared: %s is no link of the form [words](file_test.go "TestName")`, cell)}
+// lineProblems looks at what the links of a line's first cell lead to.
+func lineProblems(cell string, file func(name string) (string, bool)) (problems []string) {
+	links := link.FindAllString(cell, -1)
+	if len(links) == 0 {
+		return []string{fmt.Sprintf("README.md, Compared: the line leads nowhere: %s", cell)}
 	}
-	text, ok := file(link[1])
-	if !ok {
-		return []string{fmt.Sprintf("README.md, Compared: there is no file %s", link[1])}
-	}
-	parsed, err := parser.ParseFile(token.NewFileSet(), link[1], text, parser.SkipObjectResolution)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for _, decl := range parsed.Decls {
-		if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == link[2] {
-			return nil
+	for _, l := range links {
+		if leads := shown.FindStringSubmatch(l); leads == nil {
+			problems = append(problems, fmt.Sprintf(`README.md, Compared: %s is not of the form [words](file_test.go "TestName")`, l))
+		} else if text, ok := file(leads[1]); !ok {
+			problems = append(problems, fmt.Sprintf("README.md, Compared: there is no file %s", leads[1]))
+		} else if !declares(text, leads[2]) {
+			problems = append(problems, fmt.Sprintf("README.md, Compared: there is no %s in %s", leads[2], leads[1]))
 		}
 	}
-	return []string{fmt.Sprintf("README.md, Compared: there is no %s in %s", link[2], link[1])}
+	return problems
+}
+
+// declares reports whether Go code has a function of that name.
+func declares(text, name string) bool {
+	parsed, err := parser.ParseFile(token.NewFileSet(), "", text, parser.SkipObjectResolution)
+	return err == nil && slices.ContainsFunc(parsed.Decls, func(decl ast.Decl) bool {
+		f, ok := decl.(*ast.FuncDecl)
+		return ok && f.Recv == nil && f.Name.Name == name
+	})
 }
 
 func TestComparedRules(t *testing.T) {
@@ -141,8 +148,10 @@ func TestComparedRules(t *testing.T) {
 	}{
 		{"a line that leads to a test", `| [a](a/a_test.go "TestA") | ✓ | – |` + "\n" + noted, ""},
 		{"a line that leads to an Example", `| [a](a/a_test.go "ExampleB") | ✓ | ? |` + "\n" + noted, ""},
-		{"a line that leads nowhere", `| a | ✓ | – |` + "\n" + noted, "is no link"},
-		{"a line that names no function", `| [a](a/a_test.go) | ✓ | – |` + "\n" + noted, "is no link"},
+		{"a line that leads to both", `| [a](a/a_test.go "TestA") and [b](a/a_test.go "ExampleB") | ✓ | ? |` + "\n" + noted, ""},
+		{"a line whose second link leads nowhere", `| [a](a/a_test.go "TestA"), [b](a/a_test.go "TestB") | ✓ | ? |` + "\n" + noted, "no TestB"},
+		{"a line that leads nowhere", `| a | ✓ | – |` + "\n" + noted, "leads nowhere"},
+		{"a line that names no function", `| [a](a/a_test.go) | ✓ | – |` + "\n" + noted, "is not of the form"},
 		{"a file that is not there", `| [a](a/b_test.go "TestA") | ✓ | – |` + "\n" + noted, "no file a/b_test.go"},
 		{"a function that is not there", `| [a](a/a_test.go "TestB") | ✓ | – |` + "\n" + noted, "no TestB in a/a_test.go"},
 		{"a method is no test", `| [a](a/a_test.go "TestC") | ✓ | – |` + "\n" + noted, "no TestC"},

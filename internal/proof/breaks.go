@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -44,6 +45,12 @@ var Breaks = map[string]struct {
 
 	// The near store does not hear that messages were lost.
 	"lost": {store: around(func(b *broken) { b.Watcher = deaf{b.Watcher} })},
+
+	// What is loaded is stamped when it is stored, and not before its source was read.
+	"stamps of leases": {store: around(func(b *broken) { b.Leaser = lateStamps{b.Leaser, b.Store} })},
+
+	// The near store does not hear of tags.
+	"tags on the bus": {store: around(func(b *broken) { b.Watcher = deafToTags{b.Watcher} })},
 
 	// A generation stays for ever: Clear and renewal change nothing.
 	"generations at Clear":   {script: [][2]string{{"generation = pack(", "generation = generation or pack("}}},
@@ -138,3 +145,37 @@ type half struct{ to tarn.Watch[int64] }
 func (h *half) Changed(keys []int64)   { h.to.Changed(keys) }
 func (h *half) Current(until ttl.Time) { h.to.Current(until) }
 func (*half) Lost()                    {}
+
+type lateStamps struct {
+	tarn.Leaser[int64, Item]
+	store tarn.Store[int64, Item]
+}
+
+func (l lateStamps) Fill(ctx context.Context, fills []tarn.Fill[int64, Item]) error {
+	tagger, ok := tarn.As[tarn.Tagger](l.store)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	stamp, err := tagger.Stamp(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range fills {
+		e := &fills[i].Entry
+		if e.Tags, err = tarn.NewTags(stamp, e.Tags.Names()...); err != nil {
+			return err
+		}
+	}
+	return l.Leaser.Fill(ctx, fills)
+}
+
+type deafToTags struct{ tarn.Watcher[int64] }
+
+func (d deafToTags) Watch(ctx context.Context, w tarn.Watch[int64]) error {
+	return d.Watcher.Watch(ctx, &tagless{w})
+}
+
+// tagless passes on all but that tags were invalidated.
+type tagless struct{ tarn.Watch[int64] }
+
+func (*tagless) Invalidated([]string) {}

@@ -129,6 +129,14 @@ var mechanisms = []mechanism{
 			s.Pauses = Pauses{Write: Pause{0.7, 40 * time.Millisecond}}
 		})
 	}, Work{For: short, Keys: 2, Readers: 2, Writers: 1, Rest: 20 * time.Millisecond}, nil},
+	{"stamps of leases", func(t *trial) {
+		t.base.Tags, t.base.Pauses.Read = true, Pause{0.5, 20 * time.Millisecond}
+		t.openBoth()
+	}, Work{For: short, Keys: 2, Readers: 2, Writers: 1, Tags: 1, Rest: 20 * time.Millisecond}, nil},
+	{"tags on the bus", func(t *trial) {
+		t.base.Tags = true
+		openTiered(t)
+	}, Work{For: short, Keys: 4, Readers: 1, Writers: 1, Tags: 1, Rest: 40 * time.Millisecond}, nil},
 	{"generations at Clear", func(t *trial) {
 		t.base.Caches = []string{"write-around"}
 		t.openBoth()

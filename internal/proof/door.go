@@ -18,12 +18,18 @@ type door interface {
 	read(ctx context.Context, keys []int64) (map[int64]Item, map[int64]error)
 	// write makes changes, all of them values or all of them deletes, and returns an error for each.
 	write(ctx context.Context, changes []Change) []error
+	InvalidateTags(ctx context.Context, tags ...string) error
 	Close(ctx context.Context) error
 }
 
 // openDoor makes a cache of a strategy on a store.
-func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *source, o tarn.Observer) (door, error) {
-	opts := s.lives()
+//
+// With s.Tags its entries have tags: an absence too where the loader gives them, which it does for every other cache; for
+// the rest an option makes them of values, and an absence is not remembered.
+func openDoor(
+	s *Setup, strategy string, store tarn.Store[int64, Item], src *source, o tarn.Observer, ofValues bool,
+) (door, error) {
+	opts := s.lives(s.Tags && ofValues)
 	var writes []strategies.WriteOption
 	if o != nil {
 		opts = append(opts, strategies.WithObserver(o))
@@ -39,9 +45,12 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 		writes = append(writes, strategies.WithSettleTimeout(s.SettleTimeout))
 	}
 	load := src.loader()
+	if s.Tags && !ofValues {
+		load = src.taggedLoader()
+	}
 	switch strategy {
 	case "look-aside":
-		return &lookAside{strategies.LookAside(store, opts...), src}, nil
+		return &lookAside{strategies.LookAside(store, opts...), load, src}, nil
 	case "read-through":
 		return &readThrough{strategies.ReadThrough(store, load, opts...), src}, nil
 	case "write-through":
@@ -55,17 +64,20 @@ func openDoor(s *Setup, strategy string, store tarn.Store[int64, Item], src *sou
 }
 
 // lives are the options that say how long values are served, and how.
-func (s *Setup) lives() []strategies.ReadOption {
+func (s *Setup) lives(tagged bool) []strategies.ReadOption {
 	p := ttl.Policy{Fresh: s.Fresh, StaleWhileRevalidate: s.Fresh, Negative: s.Fresh}
+	opts := []strategies.ReadOption{}
+	if tagged {
+		p.Negative = 0
+		opts = append(opts, strategies.WithTags(func(key int64, _ Item) []string { return tagsOf(key) }))
+	}
 	if !s.Windows {
-		return []strategies.ReadOption{strategies.WithTTL(p)}
+		return append(opts, strategies.WithTTL(p))
 	}
 	p.StaleIfError, p.Throttle = 100*s.Fresh, s.Fresh
 	p.RefreshAfter, p.Jitter = 0.5, 0.3
-	return []strategies.ReadOption{
-		strategies.WithTTL(p), strategies.WithSoftTimeout(2 * time.Millisecond),
-		strategies.WithRefreshGather(time.Millisecond),
-	}
+	return append(opts, strategies.WithTTL(p), strategies.WithSoftTimeout(2*time.Millisecond),
+		strategies.WithRefreshGather(time.Millisecond))
 }
 
 // openWriteBack makes a cache that writes back, with a journal if there is to be one.
@@ -196,6 +208,10 @@ func (t *through) write(ctx context.Context, changes []Change) []error {
 	return errorsOf(keys, tarn.SetMany(ctx, t.Cache, items))
 }
 
+func (t *through) InvalidateTags(ctx context.Context, tags ...string) error {
+	return invalidateTags(ctx, t.Cache, tags)
+}
+
 func (t *through) Close(ctx context.Context) error {
 	return t.Cache.(interface{ Close(context.Context) error }).Close(ctx)
 }
@@ -204,15 +220,16 @@ func (t *through) Close(ctx context.Context) error {
 // in the cache.
 type lookAside struct {
 	cache *strategies.LookAsideCache[int64, Item]
+	load  tarn.Loader[int64, Item]
 	src   *source
 }
 
 func (l *lookAside) read(ctx context.Context, keys []int64) (map[int64]Item, map[int64]error) {
 	if len(keys) == 1 {
-		item, err := l.cache.Fetch(ctx, keys[0], l.src.loader())
+		item, err := l.cache.Fetch(ctx, keys[0], l.load)
 		return one(keys[0], item, err)
 	}
-	items, err := l.cache.FetchMany(ctx, keys, l.src.loader())
+	items, err := l.cache.FetchMany(ctx, keys, l.load)
 	return found(keys, items, err)
 }
 
@@ -233,6 +250,10 @@ func (l *lookAside) write(ctx context.Context, changes []Change) []error {
 	return errs
 }
 
+func (l *lookAside) InvalidateTags(ctx context.Context, tags ...string) error {
+	return invalidateTags(ctx, l.cache, tags)
+}
+
 func (l *lookAside) Close(ctx context.Context) error { return l.cache.Close(ctx) }
 
 // readThrough is an application that reads through the cache, and writes the source by itself before it deletes the
@@ -250,7 +271,19 @@ func (r *readThrough) write(ctx context.Context, changes []Change) []error {
 	return writeAndDelete(ctx, r.src, r.cache, changes)
 }
 
+func (r *readThrough) InvalidateTags(ctx context.Context, tags ...string) error {
+	return invalidateTags(ctx, r.cache, tags)
+}
+
 func (r *readThrough) Close(ctx context.Context) error { return r.cache.Close(ctx) }
+
+func invalidateTags(ctx context.Context, c any, tags []string) error {
+	invalidator, ok := tarn.As[tarn.TagInvalidator](c)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return invalidator.InvalidateTags(ctx, tags...)
+}
 
 // writeAndDelete is what an application does that holds nothing.
 func writeAndDelete(ctx context.Context, src *source, c tarn.Cache[int64, Item], changes []Change) []error {

@@ -34,6 +34,7 @@ type Setup struct {
 	Fresh         time.Duration // of the values; as long again they are served stale
 	Windows       bool          // old values are served in every other way, too: for long, and if the source fails
 	Failing       float64       // which part of the loads fails
+	Tags          bool          // the entries have tags
 	HoldLife      time.Duration // 0: as the strategies have it, and so for those below
 	LeaseWait     time.Duration
 	SettleTimeout time.Duration
@@ -82,7 +83,7 @@ func (n *Node) open(ctx context.Context) error {
 		if i%2 == 1 || s.Windows { // hits take another way where nobody observes them
 			o = tarn.ObserverFunc(func(_ context.Context, e tarn.Event) { n.events[e.Kind].Add(int64(e.N)) })
 		}
-		d, err := openDoor(s, strategy, n.store, n.src, o)
+		d, err := openDoor(s, strategy, n.store, n.src, o, i%2 == 1)
 		if err != nil {
 			return err
 		}

@@ -68,6 +68,11 @@ var wide = Work{
 	For: long, Keys: 20, Readers: 3, Writers: 1, Batch: 0.3, Cancel: 0.05, Rest: 5 * time.Millisecond, Clears: 0.02,
 }
 
+// tagging is what those do whose writes are as often as not made behind the caches.
+var tagging = Work{
+	For: long, Keys: 6, Readers: 2, Writers: 1, Batch: 0.3, Cancel: 0.05, Rest: 5 * time.Millisecond, Clears: 0.02, Tags: 0.5,
+}
+
 var scenarios = []scenario{
 	{"memory", past, func(t *trial) {
 		t.base.Store, t.base.Fresh = "memory", 20*time.Millisecond
@@ -150,6 +155,63 @@ var scenarios = []scenario{
 			openTiered(t)
 			t.workUntilOldValuesServed()
 		}},
+	{"memory, with tags", past, func(t *trial) {
+		t.base.Store, t.base.Fresh = "memory", 20*time.Millisecond
+		t.sqlite()
+		t.base.Pauses, t.base.Tags = pauses, true
+		t.open(nil)
+		t.work(tagging, nil)
+	}},
+	{"one Redis, with tags", past, func(t *trial) {
+		t.oneRedis()
+		t.base.Pauses, t.base.Tags = pauses, true
+		t.openBoth()
+		t.open(func(s *Setup) { s.Redis.Client, s.Fresh = "goredis", 20*time.Millisecond })
+		t.work(tagging, nil)
+	}},
+	{"one Redis, with tags that are evicted", past, func(t *trial) {
+		t.oneRedis()
+		t.base.Pauses, t.base.Tags = pauses, true
+		t.openBoth()
+		t.work(tagging, func() { // whatever lies under a tag or counts is gone now and then
+			for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				t.forgetTags()
+			}
+		})
+	}},
+	{"a cluster whose slots move, with tags", past, func(t *trial) {
+		cluster := redistest.StartCluster(t)
+		t.base.Redis.Addrs, t.base.Redis.Cluster = cluster.Addrs(), true
+		t.base.Tags = true
+		t.openBoth()
+		t.work(tagging, func() { moveSlots(t, cluster) })
+		t.mend()
+	}},
+	{"lost and late commands, with tags", past + "; what may be stale is mended soon after", func(t *trial) {
+		t.oneRedis()
+		t.base.HoldLife, t.base.Pauses, t.base.Tags = 300*time.Millisecond, pauses, true
+		t.base.Losses = make(map[string]Loss)
+		for i, op := range []string{"lease", "fill", "hold", "settle", "delete", "mark", "counter", "ensure"} {
+			t.base.Losses[op] = Loss{P: 0.1, What: LossKind(1 + (i+int(seed))%3), Late: 30 * time.Millisecond}
+		}
+		t.openBoth()
+		t.work(tagging, nil)
+		t.mend()
+	}},
+	{"near copies, with tags", "a read on another node returns what was acknowledged before the bound", func(t *trial) {
+		t.oneRedis()
+		t.base.Pauses, t.base.Tags = pauses, true
+		openTiered(t)
+		t.work(tagging, func() {
+			for range 6 {
+				time.Sleep(150 * time.Millisecond)
+				t.server.Call("CLIENT", "KILL", "TYPE", "pubsub")
+				time.Sleep(150 * time.Millisecond)
+				t.server.Call("CLIENT", "PAUSE", "60", "ALL")
+			}
+		})
+		t.mend()
+	}},
 	{"one Redis and SQLite", past, func(t *trial) {
 		t.oneRedis()
 		t.sqlite()
@@ -392,6 +454,16 @@ func (t *trial) workUntilOldValuesServed() {
 		}
 	}
 	t.Errorf("old values were not served in every way: %v", t.record.Events)
+}
+
+// forgetTags removes what Redis has for tags, as one does whose memory is full.
+func (t *trial) forgetTags() {
+	t.Helper()
+	for _, pattern := range []string{"{*}t*", "{*}s"} {
+		for _, key := range t.server.Call("KEYS", pattern).Items {
+			t.server.Call("DEL", key.Text)
+		}
+	}
 }
 
 // writeBack lets one node work by write-back, and reads at last what the source has.

@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -95,6 +96,29 @@ func (s *source) loader() tarn.Loader[int64, Item] {
 		return Item{}, tarn.ErrNotFound
 	}
 	return tarn.LoadManyFunc(one, many)
+}
+
+// tagsOf are the tags of a key: one that it has alone, and one that others have too.
+func tagsOf(key int64) []string {
+	return []string{fmt.Sprint("key ", key), fmt.Sprint("third ", key%3)}
+}
+
+// taggedLoader reads the database, and gives tags to what is there and to what is not.
+func (s *source) taggedLoader() tarn.Loader[int64, Item] { return taggedLoader{s.loader()} }
+
+type taggedLoader struct{ tarn.Loader[int64, Item] }
+
+func (l taggedLoader) LoadEntry(ctx context.Context, key int64) (tarn.Loaded[Item], error) {
+	item, err := l.Load(ctx, key)
+	return tarn.Loaded[Item]{Value: item, Tags: tagsOf(key)}, err
+}
+
+func (l taggedLoader) LoadMany(ctx context.Context, keys []int64, into []tarn.Loaded[Item]) error {
+	err := l.Loader.(tarn.BatchLoader[int64, Item]).LoadMany(ctx, keys, into)
+	for i, key := range keys {
+		into[i].Tags = tagsOf(key)
+	}
+	return err
 }
 
 // write makes changes in the database.

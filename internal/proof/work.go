@@ -21,6 +21,7 @@ type Work struct {
 	Cancel  float64       // which part has so little time that it may not end
 	Rest    time.Duration // between two calls of a goroutine, at most
 	Clears  float64       // which part of the writes are made behind the caches, and the store cleared
+	Tags    float64       // which part of the writes are made behind the caches, and tags of their keys invalidated
 	Once    bool          // only read each key once through each cache
 	Seed    uint64
 }
@@ -181,6 +182,9 @@ func (c *caller) write(ctx context.Context) {
 	if c.rng.Float64() < c.work.Clears {
 		write = c.node.writeAndClear
 	}
+	if c.rng.Float64() < c.work.Tags {
+		write = c.writeAndInvalidate
+	}
 	begin := Now()
 	errs := write(ctx, changes)
 	end := Now()
@@ -207,6 +211,24 @@ func (n *Node) writeAndClear(ctx context.Context, changes []Change) []error {
 		return errorsOf(keys, err)
 	}
 	return errorsOf(keys, n.Clear(context.WithoutCancel(ctx)))
+}
+
+// writeAndInvalidate is what an application does that changes rows by other means, and knows the tags of what it changed.
+func (c *caller) writeAndInvalidate(ctx context.Context, changes []Change) []error {
+	keys := keysOfChanges(changes)
+	if err := c.node.src.write(ctx, changes); err != nil {
+		return errorsOf(keys, err)
+	}
+	tags := make([]string, len(keys))
+	which := c.rng.IntN(2)
+	for i, key := range keys {
+		tags[i] = tagsOf(key)[which]
+	}
+	err := c.door.InvalidateTags(context.WithoutCancel(ctx), tags...)
+	if err != nil {
+		err = fmt.Errorf("%s%w", cacheAlone, err)
+	}
+	return errorsOf(keys, err)
 }
 
 // told notes an error, unless the caller's time has ended.

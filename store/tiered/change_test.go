@@ -146,6 +146,11 @@ func (s stopping) Clear(ctx context.Context) error {
 	return s.View.Clear(ctx)
 }
 
+func (s stopping) InvalidateTags(ctx context.Context, tags ...string) error {
+	s.at()
+	return s.View.InvalidateTags(ctx, tags...)
+}
+
 func (s stopping) Fill(ctx context.Context, fills []tarn.Fill[string, int]) error {
 	s.at()
 	return s.View.Fill(ctx, fills)
@@ -167,7 +172,7 @@ func newStopping(t *testing.T, at func(f *fixture)) *fixture {
 	f.store.Close()
 	f.store = tiered.New(f.near, stopping{f.view, func() { at(f) }})
 	synctest.Wait()
-	f.other.Set(t.Context(), "k", entry{Value: 1})
+	f.other.Set(t.Context(), "k", entry{Value: 1, Tags: tagged(t, "t")})
 	synctest.Wait()
 	f.store.Get(t.Context(), "k")
 	f.copied(t, "k", true)
@@ -190,7 +195,7 @@ func TestChangeWhileFarIsSlow(t *testing.T) {
 			if err := <-done; err != nil || !f.store.Trusted() {
 				t.Fatalf("%v; copies are trusted: %v", err, f.store.Trusted())
 			}
-			f.other.Set(ctx, "k", entry{Value: 7}) // a key that is held refuses that
+			f.other.Set(ctx, "k", entry{Value: 7, Tags: tagged(t, "t")}) // a key that is held refuses that
 			synctest.Wait()
 			_, found, _ := f.store.Get(ctx, "k")
 			f.copied(t, "k", found)

@@ -69,6 +69,33 @@ func (p *processes) invalidate(value int) error {
 	return p.a.store.Delete(context.Background(), "k")
 }
 
+// tag gives the entry a tag, and B a copy of that.
+func (p *processes) tag() {
+	ctx := context.Background()
+	tags, err := tarn.NewTags(0, "t")
+	if err == nil {
+		err = p.a.store.Set(ctx, "k", tarn.Entry[int]{Value: 1, Tags: tags})
+	}
+	if err != nil {
+		panic(err)
+	}
+	synctest.Wait()
+	for _, x := range []*process{p.a, p.b} {
+		if v, err := x.through.Get(ctx, "k"); v != 1 || err != nil {
+			panic("the entry is not there")
+		}
+		if _, ok := x.store.Hit("k"); !ok {
+			panic("there is no copy of the entry with a tag")
+		}
+	}
+}
+
+// invalidateTag writes the source and invalidates the tag of what it has written.
+func (p *processes) invalidateTag() error {
+	p.source.Store(2)
+	return p.a.store.InvalidateTags(context.Background(), "t")
+}
+
 // dropping drops the messages that come next.
 func dropping(n int) func() farstore.Fate {
 	return func() farstore.Fate {
@@ -101,6 +128,32 @@ var promises = []struct {
 			p.source.Store(2)
 			return p.a.store.Clear(context.Background())
 		},
+	}, {
+		name: "a tag is invalidated", at: true,
+		before: (*processes).tag, write: (*processes).invalidateTag,
+	}, {
+		name:   "a tag is invalidated, and the message is lost",
+		before: func(p *processes) { p.tag(); p.b.view.Fate(dropping(1)) },
+		write:  (*processes).invalidateTag,
+	}, {
+		name: "a tag is invalidated, and the message is late",
+		before: func(p *processes) {
+			p.tag()
+			p.b.view.Fate(func() farstore.Fate { return farstore.Fate{Delay: 900 * time.Millisecond} })
+		},
+		write: (*processes).invalidateTag,
+	}, {
+		name:   "a tag is invalidated, and the store goes down",
+		before: func(p *processes) { p.tag(); p.b.view.Fate(dropping(1)) },
+		write:  (*processes).invalidateTag,
+		after:  func(p *processes) { p.far.Down(true) },
+		mends:  func(p *processes) { p.far.Down(false) },
+	}, {
+		name:   "a tag is invalidated while there is no connection",
+		before: func(p *processes) { p.tag(); p.b.view.Cut() },
+		write:  (*processes).invalidateTag,
+		mends:  func(p *processes) { p.b.view.Mend() },
+		at:     true,
 	}, {
 		name:   "all messages are lost",
 		before: func(p *processes) { p.b.view.Fate(dropping(1 << 30)) },
@@ -298,6 +351,19 @@ func TestBoundNeedsHoldsTold(t *testing.T) {
 			}
 			p.returnsToThePast(t)
 		})
+	})
+}
+
+// TestBoundNeedsTagsTold switches off that the far store tells of invalidated tags.
+func TestBoundNeedsTagsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcesses(t)
+		p.tag()
+		p.far.Mute(farstore.Tags)
+		if err := p.invalidateTag(); err != nil {
+			t.Fatal(err)
+		}
+		p.returnsToThePast(t)
 	})
 }
 

@@ -59,9 +59,9 @@ func (l *leaving) has(tags *tarn.Tags) bool {
 }
 
 // mayKeep reports whether a copy may be kept of an entry with these tags, which was read after the near store's moment
-// stamp.
+// stamp; zero: it has none to tell.
 func (s *Store[K, V]) mayKeep(tags *tarn.Tags, stamp tarn.Stamp) bool {
-	return s.near.tagger != nil && stamp != 0 && !s.leaving.has(tags)
+	return stamp != 0 && !s.leaving.has(tags)
 }
 
 // nearStamp returns the present moment of the near store, if one of the fills may need it to be copied, and zero otherwise.

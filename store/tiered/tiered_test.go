@@ -61,6 +61,9 @@ func (f *fixture) in(d time.Duration) ttl.Time { return f.store.Clock().Now().Ad
 func (f *fixture) has(t *testing.T, key string, want entry) {
 	t.Helper()
 	e, found, err := f.store.Get(t.Context(), key)
+	if want.Tags == nil {
+		e.Tags = nil // which is not what is looked at
+	}
 	if e != want || !found || err != nil {
 		t.Errorf("Get(%s): %+v, %v, %v; want %+v", key, e, found, err, want)
 	}
@@ -180,6 +183,10 @@ var changes = []struct {
 		h, _ := tarn.HolderOf(s)
 		return h.Settle(ctx, []tarn.Settlement[string, int]{{Key: "x"}, {Key: "k"}})
 	}},
+	{"InvalidateTags", func(ctx context.Context, s tarn.Store[string, int]) error {
+		t, _ := tarn.As[tarn.TagInvalidator](s)
+		return t.InvalidateTags(ctx, "other", "t")
+	}},
 	{"Fill", func(ctx context.Context, s tarn.Store[string, int]) error {
 		l, _ := tarn.LeaserOf(s)
 		leases := make([]tarn.Lease[int], 1)
@@ -217,7 +224,7 @@ func TestChanges(t *testing.T) {
 			t.Run(c.name+" "+w.name, bubble(func(t *testing.T) {
 				f := newFixture(t, 0)
 				ctx := t.Context()
-				f.other.Set(ctx, "k", entry{Value: 1, Fresh: f.in(-1)})
+				f.other.Set(ctx, "k", entry{Value: 1, Fresh: f.in(-1), Tags: tagged(t, "t", "u")})
 				synctest.Wait()
 				f.store.Get(ctx, "k")
 				f.copied(t, "k", true)
@@ -455,6 +462,13 @@ func (o obstinate) Settle(ctx context.Context, settlements []tarn.Settlement[str
 	return o.nearStore.Settle(ctx, settlements)
 }
 
+func (o obstinate) InvalidateTags(ctx context.Context, tags ...string) error {
+	if o.refuses.Load() {
+		return errRefused
+	}
+	return o.nearStore.InvalidateTags(ctx, tags...)
+}
+
 func (o obstinate) Get(ctx context.Context, key string) (entry, bool, error) {
 	e, found, err := o.nearStore.Get(ctx, key)
 	if o.reads.Load() {
@@ -478,6 +492,14 @@ func TestObstinateNear(t *testing.T) {
 			f.store.Clear(ctx)
 			f.other.Set(ctx, "k", entry{Value: 2})
 		}},
+		{"copies with a tag cannot be dropped", func(ctx context.Context, f *fixture) {
+			f.store.InvalidateTags(ctx, "t")
+			f.inner.Set(ctx, "k", entry{Value: 2})
+		}},
+		{"copies with a tag that another has invalidated cannot be dropped", func(ctx context.Context, f *fixture) {
+			f.other.InvalidateTags(ctx, "t")
+			f.inner.Set(ctx, "k", entry{Value: 2})
+		}},
 		{"when messages are lost", func(ctx context.Context, f *fixture) {
 			f.view.Cut()
 			synctest.Wait()
@@ -493,7 +515,7 @@ func TestObstinateNear(t *testing.T) {
 			defer f.store.Close()
 			synctest.Wait()
 			ctx := t.Context()
-			f.other.Set(ctx, "k", entry{Value: 1})
+			f.other.Set(ctx, "k", entry{Value: 1, Tags: tagged(t, "t")})
 			synctest.Wait()
 			f.has(t, "k", entry{Value: 1})
 			f.copied(t, "k", true)
@@ -540,6 +562,14 @@ func TestUnwatchedObstinateNear(t *testing.T) {
 		}
 		if s.Clear(t.Context()); !s.Trusted() {
 			t.Error("not trusted after Clear")
+		}
+		refuses.Store(true)
+		if s.InvalidateTags(t.Context(), "t"); s.Trusted() {
+			t.Error("copies are trusted that may have an invalidated tag")
+		}
+		refuses.Store(false)
+		if s.InvalidateTags(t.Context(), "t"); !s.Trusted() {
+			t.Error("once it could be cleared, the near store is not trusted again after an invalidation")
 		}
 		s.Close()
 		if s.Set(t.Context(), "k", entry{}); s.Trusted() {
@@ -620,6 +650,8 @@ func TestStats(t *testing.T) {
 		f.other.Set(ctx, "k", entry{Value: 1})
 		synctest.Wait()
 		f.store.Get(ctx, "k")
+		f.other.InvalidateTags(ctx, "t", "u")
+		synctest.Wait()
 		f.shared.Slow(time.Second)
 		go func() {
 			time.Sleep(100 * time.Millisecond)
@@ -627,7 +659,7 @@ func TestStats(t *testing.T) {
 		}()
 		f.view.Cut()
 		synctest.Wait()
-		if got, want := f.store.Stats(), (tiered.Stats{Kept: 1, Changed: 1, Lost: 1}); got != want {
+		if got, want := f.store.Stats(), (tiered.Stats{Kept: 1, Changed: 1, Tags: 2, Lost: 1}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		time.Sleep(5 * time.Second)
@@ -671,7 +703,8 @@ func TestPlain(t *testing.T) {
 		"Toucher": offers[tarn.Toucher[string, int]](s), "Computer": offers[tarn.Computer[string, int]](s),
 		"Clearer": offers[tarn.Clearer](s), "Scanner": offers[tarn.Scanner[string, int]](s),
 		"Hitter": offers[tarn.Hitter[string, int]](s), "Clocker": offers[tarn.Clocker](s),
-		"Watcher": offers[tarn.Watcher[string]](s),
+		"Watcher": offers[tarn.Watcher[string]](s), "Tagger": offers[tarn.Tagger](s),
+		"TagInvalidator": offers[tarn.TagInvalidator](s),
 	} {
 		if offered {
 			t.Errorf("%s is offered", name)
@@ -685,9 +718,10 @@ func TestPlain(t *testing.T) {
 	_, _, computeErr := s.Compute(ctx, "k", nil)
 	_, countErr := s.Count(ctx)
 	_, scanned := s.Scan(ctx)
+	_, stampErr := s.Stamp(ctx)
 	for i, err := range []error{
 		s.GetMany(ctx, nil, nil), s.SetMany(ctx, nil, nil), s.DeleteMany(ctx, nil), addErr, touchErr, computeErr,
-		s.Clear(ctx), countErr, scanned(),
+		s.Clear(ctx), countErr, scanned(), stampErr, s.InvalidateTags(ctx, "t"),
 	} {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("operation %d: %v", i, err)
@@ -762,7 +796,7 @@ func TestHitAllocates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, time.Hour, tiered.MaxLife(time.Hour))
 		ctx := t.Context()
-		f.other.Set(ctx, "k", entry{Value: 1, Expires: f.in(time.Minute)})
+		f.other.Set(ctx, "k", entry{Value: 1, Expires: f.in(time.Minute), Tags: tagged(t, "t", "u", "v")})
 		synctest.Wait()
 		f.store.Get(ctx, "k")
 		keys, into := []string{"k", "k"}, make([]tarn.Lookup[int], 2)

@@ -185,6 +185,16 @@ func InvalidatesMany(in int) Actor {
 	})
 }
 
+// InvalidatesTags commits and then invalidates the tag of the key.
+func InvalidatesTags(in int) Actor {
+	return actor(in, "application", func(ctx context.Context, p *process, value int) {
+		ctx, o := p.newOp(ctx, nil)
+		p.w.Step(ctx, "commit")
+		p.commit(o, 0, value)
+		p.acknowledge(o, p.cache.(tarn.TagInvalidator).InvalidateTags(ctx, tagsOf(0, value)...))
+	})
+}
+
 // Replaces commits and then sets the key to what it wrote, or deletes it if it may not. It is right as long as
 // it is the only one that writes.
 func Replaces(in int) Actor {

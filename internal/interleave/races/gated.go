@@ -28,6 +28,7 @@ type (
 	clock    struct{}
 	inFlight struct{ process, key int }
 	inTurns  struct{ process, key int }
+	inTags   struct{}
 )
 
 // gated is a store whose operations are steps.
@@ -45,6 +46,7 @@ type gated struct {
 	touch  tarn.Toucher[int, int]
 	comp   tarn.Computer[int, int]
 	clear  tarn.Clearer
+	tagger tarn.Tagger
 }
 
 func newGated(w *world, inner tarn.Store[int, int]) *gated {
@@ -58,6 +60,7 @@ func newGated(w *world, inner tarn.Store[int, int]) *gated {
 	}
 	g.adder, _ = tarn.As[tarn.Adder[int, int]](inner)
 	g.touch, _ = tarn.As[tarn.Toucher[int, int]](inner)
+	g.tagger, _ = tarn.As[tarn.Tagger](inner)
 	return g
 }
 
@@ -89,6 +92,11 @@ func (g *gated) As(target any) bool {
 			*t = g
 		}
 		return g.touch != nil
+	case *tarn.Tagger:
+		if g.tagger != nil {
+			*t = g
+		}
+		return g.tagger != nil
 	case *tarn.Clocker:
 		c, ok := tarn.As[tarn.Clocker](g.inner)
 		*t = c
@@ -306,6 +314,36 @@ func (g *gated) Settle(ctx context.Context, settlements []tarn.Settlement[int, i
 		}
 	}
 	g.after(ctx, "settle", keys...)
+	g.acks(ctx, keys...)
+	return err
+}
+
+// Stamp is a step of its own: a writer asks before it holds its key, and a reader after it was told that a lease stands. The
+// stand-in of a plain store asks within its lease, for a load, whose context has an end.
+func (g *gated) Stamp(ctx context.Context) (tarn.Stamp, error) {
+	if _, loading := ctx.Deadline(); !loading {
+		g.w.Step(ctx, "stamp")
+	}
+	g.w.Look(inTags{})
+	for _, key := range g.w.row.keys() {
+		if g.leaser == nil {
+			g.changes(key)
+		}
+		g.reads(ctx, key)
+	}
+	opOf(ctx).asks()
+	return g.tagger.Stamp(ctx)
+}
+
+// InvalidateTags may change every key.
+func (g *gated) InvalidateTags(ctx context.Context, tags ...string) error {
+	keys := g.w.row.keys()
+	g.step(ctx, "invalidate tags", keys...)
+	g.w.Touch(inTags{})
+	g.reads(ctx, keys...)
+	g.acks(ctx, keys...)
+	err := g.tagger.InvalidateTags(ctx, tags...)
+	g.after(ctx, "invalidate tags", keys...)
 	g.acks(ctx, keys...)
 	return err
 }

@@ -154,10 +154,44 @@ func (w *world) name(key, value int) string {
 
 // loader reads the source in two steps: the read, and the return.
 func (p *process) loader() tarn.Loader[int, int] {
-	if p.w.row.Batch {
+	switch {
+	case p.w.row.Tagged && p.w.row.Batch:
+		return taggedLoader{p}
+	case p.w.row.Tagged:
+		return tarn.LoadEntryFunc(func(ctx context.Context, key int) (tarn.Loaded[int], error) {
+			v, err := p.load(ctx, key)
+			return tarn.Loaded[int]{Value: v, Tags: tagsOf(key, v)}, err
+		})
+	case p.w.row.Batch:
 		return tarn.LoadManyFunc(p.load, p.loadMany)
 	}
 	return tarn.LoadFunc(p.load)
+}
+
+// tagsOf are the tags of what is under a key: one for all, since a store may refuse what has another tag than the one that
+// was invalidated, by chance.
+func tagsOf(int, int) []string { return []string{"all"} }
+
+// taggedLoader is a loader of batches that have tags.
+type taggedLoader struct{ p *process }
+
+func (l taggedLoader) Load(ctx context.Context, key int) (int, error) { return l.p.load(ctx, key) }
+
+func (l taggedLoader) LoadMany(ctx context.Context, keys []int, into []tarn.Loaded[int]) error {
+	found, err := l.p.loadMany(ctx, keys)
+	for i, key := range keys {
+		v, ok := found[key]
+		if into[i] = (tarn.Loaded[int]{Value: v, Tags: tagsOf(key, v)}); !ok {
+			into[i].Err = tarn.ErrNotFound
+		}
+	}
+	return err
+}
+
+// LoadEntry is for a batch of one.
+func (l taggedLoader) LoadEntry(ctx context.Context, key int) (tarn.Loaded[int], error) {
+	v, err := l.p.load(ctx, key)
+	return tarn.Loaded[int]{Value: v, Tags: tagsOf(key, v)}, err
 }
 
 func (p *process) load(ctx context.Context, key int) (int, error) {

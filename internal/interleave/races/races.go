@@ -38,6 +38,7 @@ type Row struct {
 	Warm    bool                    // the store begins with what the source has
 	TwoKeys bool                    // it is about both keys
 	Batch   bool                    // loader and writer take batches
+	Tagged  bool                    // what the loader brings has a tag
 	Fine    bool                    // steps also end after operations of the store, not only before them
 	Timeout bool                    // loads may exceed their time limit, and run beside their successors then
 	Sample  int                     // run so many random orders, for there are too many; zero: all
@@ -71,11 +72,14 @@ const (
 	maxRuns  = 100_000
 )
 
-// Run runs the table. Where the store has no leases and holds, it leaves out the rows in which somebody goes past the
+// Run runs the table. Where the store keeps no tags, it leaves out the rows that have some. Where the store has no leases and holds, it leaves out the rows in which somebody goes past the
 // one cache that has them: another process, or who uses the store itself.
 func Run(t *testing.T, s Settings) {
 	for _, row := range Table {
 		if s.Rows != nil && !slices.Contains(s.Rows, row.Name) {
+			continue
+		}
+		if row.Tagged && !s.tags() {
 			continue
 		}
 		if s.alone() && (row.processes() > 1 || row.needs(0, needsStore)) {
@@ -133,6 +137,14 @@ func (s Settings) alone() bool {
 	_, leases := tarn.LeaserOf(store)
 	_, holds := tarn.HolderOf(store)
 	return s.Plain || !leases || !holds
+}
+
+// tags reports whether the store keeps tags.
+func (s Settings) tags() bool {
+	store := s.Store()
+	defer closeStore(store)
+	_, ok := tarn.As[tarn.Tagger](store)
+	return ok
 }
 
 func closeStore(s tarn.Store[int, int]) {

@@ -201,6 +201,108 @@ var Table = []Row{
 		Age:     true,
 	},
 
+	// Tags.
+	{
+		Name:   "a load and a tag",
+		Rule:   "what is loaded is stamped with a moment before its source was read",
+		Actors: []Actor{Gets(0, 2), InvalidatesTags(0)},
+		Tagged: true,
+		Fine:   true,
+	}, {
+		Name:   "joining a load, and a tag",
+		Rule:   "a load is joined only by who saw, after it began, that no tag was invalidated",
+		Actors: []Actor{Gets(0, 1), Gets(0, 1), InvalidatesTags(0)},
+		Tagged: true,
+		Fine:   true,
+	}, {
+		Name:   "fetches and a tag",
+		Rule:   "Fetch shares and fills as Get does",
+		Actors: []Actor{Fetches(0, 2), Fetches(0, 1), InvalidatesTags(0)},
+		Tagged: true,
+	}, {
+		Name:   "readers of two processes, and a tag",
+		Rule:   "a tag that one process invalidates is invalid in the other",
+		Actors: []Actor{Gets(0, 2), Gets(1, 1), InvalidatesTags(1)},
+		Tagged: true,
+	}, {
+		Name:   "joining who waits, and a tag",
+		Rule:   "who waits will look again, and then takes a new stamp",
+		Actors: []Actor{Gets(0, 1), Gets(1, 1), Gets(1, 1), InvalidatesTags(0)},
+		Tagged: true,
+		Asks:   1,
+		Sample: 3000,
+	}, {
+		Name:   "a batch and a tag",
+		Rule:   "a batch shares loads per key while no tag was invalidated",
+		Actors: []Actor{GetsMany(0, 0, 1), GetsMany(0, 1, 0), InvalidatesTags(0)},
+		Tagged: true, TwoKeys: true, Batch: true,
+	}, {
+		Name:    "a refresh and a tag",
+		Rule:    "a reload in the background is stamped with a moment before it began",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), InvalidatesTags(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Tagged:  true, Age: true,
+	}, {
+		Name:    "a reload before the end, and a tag",
+		Rule:    "a value that is reloaded while it is fresh is stamped with a moment before that",
+		Actors:  []Actor{Gets(0, 2), Gets(0, 1), InvalidatesTags(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: 2 * fresh, RefreshAfter: 0.5})),
+		Tagged:  true, Age: true,
+	}, {
+		Name:    "re-arming and a tag",
+		Rule:    "an old value that is stored again keeps its stamp",
+		Actors:  []Actor{Gets(0, 2), InvalidatesTags(0)},
+		Options: options(rescued),
+		Tagged:  true, Age: true, Failing: 1,
+	}, {
+		Name:    "re-arming and another process's tag",
+		Rule:    "what is stored again in one process has no tag that another has invalidated",
+		Actors:  []Actor{Gets(0, 2), Gets(1, 1), InvalidatesTags(1)},
+		Options: options(rescued),
+		Tagged:  true, Age: true, Failing: 1,
+		Sample: 3000,
+	}, {
+		Name:    "a touch and a tag",
+		Rule:    "an old value that is given a new life keeps its stamp",
+		Actors:  []Actor{Gets(0, 1), Touches(0), InvalidatesTags(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: time.Hour})),
+		Tagged:  true,
+	}, {
+		Name:    "a writer and a tag",
+		Rule:    "what is written is stamped with a moment before its source was written",
+		Actors:  []Actor{Gets(0, 2), Sets(0), InvalidatesTags(0)},
+		Options: options(strategies.WithTags(tagsOf)),
+		Tagged:  true,
+	}, {
+		Name:    "a writer whose settle is lost, and a tag",
+		Rule:    "a hold takes away what has tags, too",
+		Actors:  []Actor{Gets(0, 1), Sets(0), InvalidatesTags(0)},
+		Options: options(strategies.WithTags(tagsOf)),
+		Tagged:  true, Lost: 1,
+	}, {
+		Name:    "a writer that holds nothing, and a tag",
+		Rule:    "what is written is stamped with a moment before its source was written",
+		Actors:  []Actor{Gets(0, 1), Sets(0), InvalidatesTags(0)},
+		Options: options(strategies.WithTags(tagsOf), strategies.WithoutHolds()),
+		Tagged:  true,
+	}, {
+		Name:    "a deleting writer and a tag",
+		Rule:    "an absence of which nobody knows the tags is forgotten",
+		Actors:  []Actor{Gets(0, 2), Deletes(0), InvalidatesTags(0)},
+		Options: options(remembersAbsence),
+		Tagged:  true,
+	}, {
+		Name:   "a key and its tag",
+		Rule:   "a key that is invalidated, and its tag, are invalid in any order",
+		Actors: []Actor{Gets(0, 2), Invalidates(0), InvalidatesTags(0)},
+		Tagged: true,
+	}, {
+		Name:   "an update and a tag",
+		Rule:   "Update forgets its keys, whatever tags they have",
+		Actors: []Actor{Fetches(0, 2), Updates(0, 0), InvalidatesTags(0)},
+		Tagged: true,
+	},
+
 	// Writers that hold.
 	{
 		Name:   "a settle is lost",
