@@ -1,9 +1,6 @@
 package memory
 
-import (
-	"github.com/tarncache/tarn"
-	"github.com/tarncache/tarn/internal/policy"
-)
+import "github.com/tarncache/tarn/internal/policy"
 
 // Remembered absences are bounded apart from values: by number, and of the store's bound they have a share at most. So
 // whoever asks for random keys makes absences leave for absences. Up to their share they take room that is left, or that
@@ -165,10 +162,8 @@ func (g *segment[K, V]) leave(n *node[K, V]) {
 	n.place = 0 // so that nobody is taken for it who gets its place
 }
 
-// turn makes a value of an absence, or an absence of a value. A node for it may be at hand.
-func (g *segment[K, V]) turn(n *node[K, V], e *tarn.Entry[V], weight uint64, fresh *node[K, V]) {
-	g.leave(n)
-	n = g.rewrite(n, e, fresh)
+// turned gives a node a place whose entry was a value and is an absence now, or the other way round.
+func (g *segment[K, V]) turned(n *node[K, V], weight uint64) {
 	n.marks.watch(false) // by the policy that it was with
 	n.place = g.enter(n, weight)
 }

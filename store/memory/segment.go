@@ -177,12 +177,9 @@ func (g *segment[K, V]) put(
 // replace gives a node another entry, or another node its place, which may be at hand.
 func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64, fresh *node[K, V]) {
 	g.noteNode(n, Replaced)
-	if n.negative() != e.Negative {
-		g.turn(n, e, weight, fresh)
-		return
-	}
-	n = g.rewrite(n, e, fresh)
-	if g.store.options.Weigh == nil || e.Negative {
+	turns := n.negative() != e.Negative
+	n = g.rewrite(n, e, weight, fresh)
+	if turns || e.Negative || g.store.options.Weigh == nil {
 		return
 	}
 	g.take(weight)
@@ -192,8 +189,8 @@ func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64, 
 }
 
 // rewrite gives a node another entry, or another node its place, which it returns. That is a use. The other node may be
-// at hand.
-func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, V]) *node[K, V] {
+// at hand. The weight is looked at if an absence turns into a value.
+func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], weight uint64, other *node[K, V]) *node[K, V] {
 	if n.write(e, g.table.words) {
 		n.marks.hit()
 		if e.Expires != 0 {
@@ -204,9 +201,16 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, 
 	if other == nil {
 		other = newNode(n.key, n.hash, e)
 	}
+	turns := n.negative() != other.negative()
+	if turns {
+		g.leave(n)
+	}
 	other.place = n.place
 	other.marks.inherit(&n.marks)
 	g.table.replace(n, other)
+	if turns {
+		g.turned(other, weight)
+	}
 	n.untag()
 	return other
 }

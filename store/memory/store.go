@@ -245,10 +245,8 @@ func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *t
 		at = g.table.find(key, hash)
 	}
 	switch {
-	case at != nil && at.negative() != e.Negative:
-		g.turn(at, e, 1, fresh)
 	case at != nil:
-		g.rewrite(at, e, fresh)
+		g.rewrite(at, e, 1, fresh)
 	case fresh != nil:
 		g.insert(fresh, 1)
 	default:
