@@ -140,16 +140,15 @@ type outcomeEntry[V any] struct {
 	store bool // false: it forgets the key
 }
 
-// outcome makes an entry of what a write did, if there is one to store. Its tags are those that WithTags names; where a
-// loader gives tags that nobody knows of what was written, there is none.
+// outcome makes an entry of what a write did, if there is one to store. Its tags are those that WithTags names. Where a
+// loader may give tags, nobody knows which it would give to what was written, and there is none.
 func (r *reader[K, V]) outcome(key K, o tarn.Outcome[V], stamp tarn.Stamp) (e outcomeEntry[V], err error) {
-	unknown := r.tagger != nil && r.foreignTags.Load()
 	switch {
+	case r.tagger != nil && r.foreignTags.Load():
 	case o.Kind == tarn.Stored && r.tags != nil:
 		e.entry = r.positive(o.Value, r.config.policy)
 		err = r.tagged(&e.entry, stamp, r.tags(key, o.Value))
 		e.store = err == nil && !unstamped(&e.entry)
-	case unknown:
 	case o.Kind == tarn.Stored:
 		e.entry, e.store = r.positive(o.Value, r.config.policy), true
 	case o.Kind == tarn.Removed:

@@ -16,11 +16,9 @@ import (
 // (see [tarn.ErrTags]) is given to the callers and not stored; the observer is told of an [tarn.EventFillDropped] with
 // that error, and Set, SetFor and Add return it.
 //
-// A [tarn.EntryLoader], or a [tarn.BatchLoader] of your own, can give tags too, and what was loaded has both. A value that
-// was written was not loaded: it has those of f alone, so if there are some that only the loader knows, name no f. Left
-// out, nothing but the loader gives tags, and what was written over such a loader is forgotten rather than stored, since
-// its tags are not known, unless the loader is [tarn.Untagged]; so is, in any case, an absence that was written. Where each
-// Fetch brings a loader, that begins with the first one that may give tags.
+// A [tarn.EntryLoader], or a [tarn.BatchLoader] of your own, can give tags too, and what was loaded has both. What was
+// written over such a loader is forgotten rather than stored, since nobody knows which tags it would have been given,
+// unless the loader is [tarn.Untagged]. Where each Fetch brings a loader, that begins with the first one that may give tags.
 //
 // An absence has the tags that the loader gives it, and none of these. WithTags panics if f is nil, and the strategy's
 // constructor if f is for other types, or the store no [tarn.Tagger].

@@ -314,8 +314,10 @@ func TestWhatIsWrittenOverATaggingLoader(t *testing.T) {
 		{rule: "nor does LoadManyFunc", loader: tarn.LoadManyFunc(one, many), stores: true, deletes: true},
 		{rule: "an EntryLoader may", loader: byLoader(newSource(map[string]int{}))},
 		{rule: "a BatchLoader may", loader: taggedBatch{newSource(map[string]int{})}},
-		{rule: "WithTags knows those of a value", loader: byLoader(newSource(map[string]int{})),
-			opts: []strategies.ReadOption{strategies.WithTags(byValue)}, stores: true},
+		{rule: "WithTags knows those of a value", loader: tarn.LoadFunc(one),
+			opts: []strategies.ReadOption{strategies.WithTags(byValue)}, stores: true, deletes: true},
+		{rule: "but not those that a loader would add", loader: byLoader(newSource(map[string]int{})),
+			opts: []strategies.ReadOption{strategies.WithTags(byValue)}},
 		{rule: "on a store that keeps none it does not matter", loader: byLoader(newSource(map[string]int{})), plain: true, stores: true,
 			deletes: true},
 	} {

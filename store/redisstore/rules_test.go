@@ -227,7 +227,7 @@ type rule struct {
 
 var nothing = []redistest.Option{}
 
-var rules = slices.Concat(holdRules, leaseRules, repeatRules, generationRules, tellRules, fullRules)
+var rules = slices.Concat(holdRules, leaseRules, repeatRules, generationRules, tellRules, fullRules, tagScriptRules)
 
 var holdRules = []rule{
 	{"a held key refuses a Set", "if op == 'set' then\n  if #live > 0 then return 'held' end", "if op == 'set' then",

@@ -99,8 +99,8 @@ func tagRecordOf(text, partition string) (r tagRecord) {
 		r.all = rest[end] == ':'
 		r.floor = momentOf(rest[end+1:])
 	}
-	if at, latest, ok := strings.Cut(strings.TrimPrefix(text, r.generation), " "); ok && strings.HasPrefix(text, r.generation) &&
-		momentOf(latest) != 0 {
+	moments, ok := strings.CutPrefix(text, r.generation)
+	if at, latest, _ := strings.Cut(moments, " "); ok && momentOf(latest) != 0 {
 		r.at = momentOf(at)
 	}
 	return r
@@ -150,7 +150,7 @@ func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging,
 	if len(t.names) == 0 {
 		return nil, nil
 	}
-	for range maxRenewals {
+	for tries := 1; ; tries++ {
 		gets := s.divide(t.names)
 		answers, err := s.fetchMany(ctx, t.names, gets, s.counting(0, false))
 		if err != nil {
@@ -162,7 +162,7 @@ func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging,
 		}
 		t.read(gets)
 		missing, unknown := t.lacks()
-		if len(missing) > 0 {
+		if len(missing) > 0 && tries < maxRenewals { // whose partition is lost every time is gone
 			if err := s.beginPartitions(ctx, missing); err != nil {
 				return nil, err
 			}
@@ -184,7 +184,6 @@ func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging,
 		}
 		return t, nil
 	}
-	return nil, errUnloaded
 }
 
 // lacks returns partitions that have no records, and whether a record has to be made by the counter.
@@ -241,12 +240,12 @@ func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool) {
 	return tags, true
 }
 
-// begin makes records by the counter for a while, although nothing is stored, so that the next load finds them: otherwise
-// the counter would be asked for again, and somebody may always have moved it since that load began.
+// begin makes records for a while, although nothing is stored, so that the next load finds them: a record that is to be
+// made is of the present moment, and there may always have been an invalidation since a load began.
 func (t *tagging) begin(tags *tarn.Tags) {
 	for _, name := range tags.Names() {
 		i := t.index[name]
-		if r, u := &t.records[i], &t.uses[i]; r.at == 0 && !r.all {
+		if u := &t.uses[i]; t.records[i].at == 0 {
 			u.stamp, u.life = max(u.stamp, 1), max(u.life, time.Minute.Milliseconds())
 		}
 	}

@@ -41,8 +41,6 @@ if op == 'ensure' then
     at, latest = lowest(), 1
     if sub(floor, 1, 1) ~= ':' then at = math.max(at, tonumber(ARGV[7])) end
   end
-  local full = room()
-  if full then return full end
   if sub(floor, 1, 1) ~= ':' and ARGV[7] ~= '' then
     floor = ':' .. decimal(math.max(lowest(), tonumber(ARGV[7])))
     keep()

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -24,13 +25,21 @@ type tagged struct {
 	*store
 	ctx    context.Context
 	server *redistest.Server
+	client redisstore.Client
+	config redisstore.Config[string, string]
 	prefix string // of the Redis keys of the first partition
 }
 
 func newTagged(t *testing.T, client redisstore.Client, server *redistest.Server) *tagged {
-	namespace := unique()
-	s := redisstore.New(client, redisstore.Config[string, string]{Namespace: namespace, Partitions: 1, MaxLife: time.Minute})
-	return &tagged{s, t.Context(), server, "{" + namespace + ":0}"}
+	cfg := redisstore.Config[string, string]{Namespace: unique(), Partitions: 1, MaxLife: time.Minute}
+	return &tagged{redisstore.New(client, cfg), t.Context(), server, client, cfg, "{" + cfg.Namespace + ":0}"}
+}
+
+// another is that of another process.
+func (s *tagged) another() *tagged {
+	other := *s
+	other.store = redisstore.New(s.client, s.config)
+	return &other
 }
 
 func (s *tagged) set(key string, names ...string) {
@@ -319,6 +328,106 @@ var tagRules = []struct {
 		e, _, err := s.Get(s.ctx, "l")
 		must(0, err)
 		return into[0].Entry.Rescued && into[1].Entry.Rescued && !into[2].Entry.Rescued && e.Rescued
+	}},
+	{"a tag whose record was lost was invalidated", func(s *tagged) bool {
+		s.set("k", "a")
+		s.server.Call("DEL", s.prefix+"ta")
+		gone := !s.has("k")
+		s.set("k", "a")
+		return gone && s.has("k")
+	}},
+	{"and so was one whose record is none", func(s *tagged) bool {
+		s.set("k", "a")
+		whole := s.server.Call("GET", s.prefix+"ta").Text
+		for _, text := range []string{
+			"", "x", whole[:8], whole[:9], whole[:len(whole)-1] + "x", "12345678" + whole[8:], whole[:8] + "1", whole[:8] + "1 ",
+			whole[:8] + " 1", whole[:8] + "0 1", whole[:8] + "-1 1", whole[:8] + "1e0 1", whole[:8] + "9999999999999999 1",
+			whole[:8] + "11111111111111111111111111111111 1", whole + " 1", strings.Repeat("1 ", 5000),
+		} {
+			s.server.Call("SET", s.prefix+"ta", text, "KEEPTTL")
+			if s.has("k") && text != whole {
+				return false
+			}
+			s.invalidate("a")
+			l := s.lease("k", false)
+			if l.State != tarn.Granted || !s.fill("k", l.Token, tags(l.Stamp, "a")) || !s.has("k") {
+				return false
+			}
+		}
+		return true
+	}},
+	{"a tag whose record is a list was invalidated, until it is removed", func(s *tagged) bool {
+		s.set("k", "a")
+		s.server.Call("DEL", s.prefix+"ta")
+		s.server.Call("RPUSH", s.prefix+"ta", "x")
+		gone := !s.has("k")
+		err := s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(0, "a")})
+		return gone && err != nil && strings.Contains(err.Error(), "WRONGTYPE") && s.InvalidateTags(s.ctx, "a") != nil
+	}},
+	{"a counter that was lost does not come back lower", func(s *tagged) bool {
+		for range 10 {
+			stamp := must(s.Stamp(s.ctx))
+			s.set("k", "a")
+			s.server.Call("DEL", s.prefix+"s")
+			s.invalidate("a")
+			if must(s.Stamp(s.ctx)) <= stamp || s.has("k") {
+				return false
+			}
+		}
+		return true
+	}},
+	{"a partition that was lost has lost its tags", func(s *tagged) bool {
+		s.set("k", "a")
+		s.server.Call("DEL", s.prefix+"r")
+		gone := !s.has("k")
+		s.set("k", "a")
+		there := s.has("k")
+		s.invalidate("a")
+		return gone && there && !s.has("k")
+	}},
+	{"a load that is old stores nothing in a partition that was lost", func(s *tagged) bool {
+		stamp := must(s.Stamp(s.ctx))
+		s.invalidate("a")
+		s.server.Call("DEL", s.prefix+"r", s.prefix+"ta")
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(stamp, "a")}))
+		return !s.has("k")
+	}},
+	{"a counter that is behind a record is raised", func(s *tagged) bool {
+		s.set("k", "a")
+		s.server.Call("SET", s.prefix+"s", "7000000000000000")
+		s.invalidate("a")
+		s.server.Call("SET", s.prefix+"s", "6000000000000000")
+		other := s.another()
+		other.set("k", "a")
+		s.server.Call("SET", s.prefix+"s", "6000000000000000")
+		another := s.another()
+		l := another.lease("l", false)
+		refused := !another.fill("l", l.Token, tags(l.Stamp, "a"))
+		l = another.lease("l", false)
+		return s.has("k") && refused && another.fill("l", l.Token, tags(l.Stamp, "a")) && s.has("l")
+	}},
+	{"a tag that is new is loaded in the end, whatever else is invalidated meanwhile", func(s *tagged) bool {
+		for _, tag := range []string{"a", "b"} {
+			stored := false
+			for range 2 {
+				l := s.lease("k", true)
+				s.invalidate("other")
+				stored = s.fill("k", l.Token, tags(l.Stamp, tag))
+			}
+			if !stored || !s.has("k") {
+				return false
+			}
+		}
+		return true
+	}},
+	{"nothing is left over by tags that nobody uses", func(s *tagged) bool {
+		for i := range 100 {
+			s.invalidate(fmt.Sprint("never used ", i))
+		}
+		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(0, "a"), Expires: s.Clock().Now().Add(100 * time.Millisecond)}))
+		s.invalidate("a")
+		left := s.server.Call("PTTL", s.prefix+"ta").Int
+		return left > 0 && left < 2000 && len(s.server.Call("KEYS", s.prefix+"*").Items) <= 4
 	}},
 	{"tags without names are none", func(s *tagged) bool {
 		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: &tarn.Tags{}}))

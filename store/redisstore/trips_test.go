@@ -81,6 +81,40 @@ func TestRoundTrips(t *testing.T) {
 		}},
 		{"Get of nothing after many hits", 1, get("key 1", false)},
 		{"Delete", 1, func() error { return s.Delete(ctx, "key 0") }},
+		{"Set of an entry with tags", 2, func() error { return s.Set(ctx, "key 0", tarn.Entry[string]{Tags: tags(0, "a", "b")}) }},
+		{"Get of one", 2, get("key 0", true)},
+		{"InvalidateTags", 2, func() error { return s.InvalidateTags(ctx, "a", "b", "c") }},
+		{"Get of one that is gone", 2, get("key 0", false)},
+		{"Stamp", 1, func() error { _, err := s.Stamp(ctx); return err }},
+		{"Lease of one that is gone, and others, with a stamp", 3, func() error {
+			return s.Lease(ctx, keys, tarn.LeaseTerms{Life: time.Minute, Stamp: true}, leases)
+		}},
+		{"Fill of many", 2, func() error {
+			for i := range fills {
+				fills[i].Token, fills[i].Entry.Tags = leases[i].Token, tags(leases[i].Stamp, "a", fmt.Sprint(i))
+			}
+			return s.Fill(ctx, fills)
+		}},
+		{"GetMany of many", 2, func() error { return s.GetMany(ctx, keys, lookups) }},
+		{"Lease of many that are there", 2, func() error {
+			return s.Lease(ctx, keys, tarn.LeaseTerms{Life: time.Minute, Stamp: true}, leases)
+		}},
+		{"Touch of one", 3, func() error { _, err := s.Touch(ctx, "key 1", 0); return err }},
+		{"Add where there is one", 2, func() error { _, err := s.Add(ctx, "key 1", entries[0]); return err }},
+		{"SetMany of many", 2, func() error {
+			for i := range entries {
+				entries[i].Tags = tags(0, "a")
+			}
+			return s.SetMany(ctx, keys, entries)
+		}},
+		{"Hold of many", 1, func() error { return s.Hold(ctx, keys, time.Minute, tokens) }},
+		{"Settle of many", 2, func() error {
+			for i := range settlements {
+				settlements[i].Token, settlements[i].Entry.Tags = tokens[i], tags(leases[1].Entry.Tags.Stamp(), "a")
+			}
+			return s.Settle(ctx, settlements)
+		}},
+		{"Delete of one", 1, func() error { return s.Delete(ctx, "key 0") }},
 		{"Clear", 1, func() error { return s.Clear(ctx) }},
 	} {
 		before := c.calls

@@ -187,7 +187,7 @@ func (v *watch[K, V]) listen(ctx context.Context, wg *sync.WaitGroup, in *inbox)
 // message tells of one message, if it is the next of its partition.
 func (v *watch[K, V]) message(text string) {
 	m, ok := parseMessage(text)
-	if !ok || m.partition >= len(v.marks) {
+	if !ok || m.partition >= len(v.marks) || m.what == invalidatedTag && tarn.CheckTags(m.key) != nil {
 		v.lose()
 		return
 	}
