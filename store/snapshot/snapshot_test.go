@@ -551,12 +551,13 @@ func blockOf(text []byte, empty int) []byte {
 
 // TestMain is also a program that saves the same file over and over.
 func TestMain(m *testing.M) {
-	path := os.Getenv("SNAPSHOT_PATH")
-	if path == "" {
-		os.Exit(m.Run())
+	saves := os.Getenv("SNAPSHOT_PATH")
+	if saves == "" {
+		code := m.Run()
+		_ = os.Remove(path)
+		os.Exit(code)
 	}
 	s := memory.New(memory.Options[int, string]{MaxEntries: 10_000})
-	ctx := context.Background()
 	f := snapshot.New(snapshot.Config[int, string]{})
 	for generation := 0; ; generation++ {
 		for i := range 3000 {
@@ -564,7 +565,7 @@ func TestMain(m *testing.M) {
 				panic(err)
 			}
 		}
-		if _, err := f.SaveFile(ctx, path, s); err != nil {
+		if _, err := f.SaveFile(ctx, saves, s); err != nil {
 			panic(err)
 		}
 		fmt.Println("saved", generation)
