@@ -148,7 +148,7 @@ func (g *segment[K, V]) put(
 	keep := err == nil && !g.passed(e.Expires)
 	if keep && e.Tags != nil {
 		if fresh = g.newTagged(key, hash, e); fresh.invalidated() {
-			fresh.untag()
+			g.store.untag(fresh)
 			keep = false
 		}
 	}
@@ -199,7 +199,7 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, 
 	other.place = n.place
 	other.marks.inherit(&n.marks)
 	g.table.replace(n, other)
-	n.untag()
+	g.store.untag(n)
 	return other
 }
 
@@ -236,7 +236,7 @@ func (g *segment[K, V]) drop(n *node[K, V], cause Cause) {
 	g.table.remove(n)
 	g.left++
 	g.noteNode(n, cause)
-	n.untag()
+	g.store.untag(n)
 }
 
 // expire removes some of what has expired, and reports whether there may be more.
