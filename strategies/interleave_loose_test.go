@@ -19,6 +19,8 @@ type looseStore struct {
 	mu   sync.Mutex // protects the below
 	keys map[int]*looseKey
 	last uint64
+	now  tarn.Stamp            // the number of the last invalidation
+	tags map[string]tarn.Stamp // to that of their own
 }
 
 // looseRules names the rules, each by what a store does that does not keep to it.
@@ -35,6 +37,10 @@ type looseRules struct {
 	settlesLazily    bool // Settle leaves what stands if its hold is gone
 	settleWipes      bool // Settle ends others' holds if its own is gone
 	touchRevives     bool // Touch brings back what stood there last
+	stampsAnew       bool // what is stored has a stamp of when it is stored, not the one that it was given
+	settlesAnew      bool // so has what is settled
+	stampStands      bool // Stamp says nothing of what was invalidated
+	tagsStay         bool // an entry with a tag that was invalidated is found
 }
 
 type looseKey struct {
@@ -47,7 +53,9 @@ type looseKey struct {
 }
 
 func newLooseStore(off looseRules) *looseStore {
-	return &looseStore{off: off, clock: ttl.NewClock(), keys: make(map[int]*looseKey)}
+	return &looseStore{
+		off: off, clock: ttl.NewClock(), keys: make(map[int]*looseKey), now: 1, tags: make(map[string]tarn.Stamp),
+	}
 }
 
 func (s *looseStore) Clock() ttl.Clock { return s.clock }
@@ -70,10 +78,54 @@ func (s *looseStore) at(key int) (k *looseKey, now ttl.Time) {
 	if k.until.Passed(now) {
 		k.lease = tarn.Token{}
 	}
-	if k.entry != nil && k.entry.Expires.Passed(now) {
+	if k.entry != nil && (k.entry.Expires.Passed(now) || s.invalid(k.entry) && !s.off.tagsStay) {
 		k.entry = nil
 	}
 	return k, now
+}
+
+// invalid reports whether a tag was invalidated after the stamp of an entry.
+func (s *looseStore) invalid(e *tarn.Entry[int]) bool {
+	for _, name := range e.Tags.Names() {
+		if s.tags[name] > e.Tags.Stamp() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *looseStore) Stamp(context.Context) (tarn.Stamp, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stamp(), nil
+}
+
+func (s *looseStore) stamp() tarn.Stamp {
+	if s.off.stampStands {
+		return 1 << 40
+	}
+	return s.now
+}
+
+func (s *looseStore) InvalidateTags(_ context.Context, tags ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now++
+	for _, tag := range tags {
+		s.tags[tag] = s.now
+	}
+	return nil
+}
+
+// stamped gives an entry that is to be stored its stamp.
+func (s *looseStore) stamped(e *tarn.Entry[int], anew bool) *tarn.Entry[int] {
+	if e.Tags != nil && (anew || e.Tags.Stamp() == 0) {
+		e.Tags = e.Tags.Restamped(s.now)
+	}
+	if e.Tags.Stamp() == 1<<40 { // what stampStands says is of use to those who compare stamps alone
+		e.Tags = e.Tags.Restamped(1)
+	}
+	return e
 }
 
 func (k *looseKey) held() bool { return len(k.holds) > 0 }
@@ -121,7 +173,7 @@ func (s *looseStore) Set(_ context.Context, key int, e tarn.Entry[int]) error {
 	if k.held() {
 		return tarn.ErrHeld
 	}
-	k.change(&e, !s.off.changesKeepLease)
+	k.change(s.stamped(&e, s.off.settlesAnew), !s.off.changesKeepLease)
 	return nil
 }
 
@@ -246,6 +298,9 @@ func (s *looseStore) lease(k *looseKey, now ttl.Time, terms tarn.LeaseTerms) (l 
 	default:
 		k.lease, k.until = s.token(), now.Add(terms.Life)
 		l.State, l.Token = tarn.Granted, k.lease
+		if terms.Stamp {
+			l.Stamp = s.stamp()
+		}
 	}
 	return l
 }
@@ -262,7 +317,7 @@ func (s *looseStore) Fill(_ context.Context, fills []tarn.Fill[int, int]) error 
 			k.lease = tarn.Token{}
 		}
 		if f.Stored = f.Store && (stood || s.off.fillsBlindly && !k.held()); f.Stored {
-			k.put(&f.Entry)
+			k.put(s.stamped(&f.Entry, s.off.stampsAnew))
 		}
 		s.mu.Unlock()
 	}
@@ -319,7 +374,7 @@ func (s *looseStore) settle(k *looseKey, t *tarn.Settlement[int, int]) {
 		clear(k.holds)
 		k.change(nil, true)
 		if t.Stored = store; store {
-			k.put(&t.Entry)
+			k.put(s.stamped(&t.Entry, s.off.settlesAnew))
 		}
 	}
 }

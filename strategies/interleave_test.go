@@ -118,6 +118,17 @@ func TestRacesAreFound(t *testing.T) {
 			"joining a load", "joining a load, finely", "a reader gives up", "a load fails", "a batch and a reader",
 			"overlapping batches", "joining who has waited in vain",
 		}},
+		{"what is loaded is as old as its lease", races.Settings{Store: loosely(looseRules{stampsAnew: true})}, []string{
+			"a load and a tag", "fetches and a tag", "readers of two processes, and a tag", "a batch and a tag",
+			"a refresh and a tag", "a reload before the end, and a tag", "re-arming and a tag",
+			"re-arming and another process's tag", "a key and its tag", "an update and a tag",
+		}},
+		{"what is written is as old as its write", races.Settings{Store: loosely(looseRules{settlesAnew: true})},
+			[]string{"a writer and a tag", "a writer that holds nothing, and a tag"}},
+		{"a load is joined while no tag was invalidated", races.Settings{Store: loosely(looseRules{stampStands: true})},
+			[]string{"joining a load, and a tag", "fetches and a tag", "a batch and a tag", "joining who waits, and a tag"}},
+		{"what has a tag that was invalidated is gone", races.Settings{Store: loosely(looseRules{tagsStay: true})},
+			[]string{"a load and a tag", "a touch and a tag", "a deleting writer and a tag"}},
 		{"a load under a hold is not joined, even by who does not wait", races.Settings{
 			Store: loosely(looseRules{leasesHeld: true}), Options: with(strategies.WithLeaseWait(0)),
 		}, []string{"loads under a hold", "a writer deletes", "an update", "a batch and an update of two keys"}},

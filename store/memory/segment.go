@@ -152,7 +152,7 @@ func (g *segment[K, V]) put(
 	keep := err == nil && !g.passed(e.Expires)
 	if keep && e.Tags != nil {
 		if fresh = g.newTagged(key, hash, e); fresh.invalidated() {
-			fresh.untag()
+			g.store.untag(fresh)
 			keep = false
 		}
 	}
@@ -211,7 +211,7 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], weight uint64, 
 	if turns {
 		g.turned(other, weight)
 	}
-	n.untag()
+	g.store.untag(n)
 	return other
 }
 
@@ -259,7 +259,7 @@ func (g *segment[K, V]) drop(n *node[K, V], cause Cause) {
 	g.table.remove(n)
 	g.left++
 	g.noteNode(n, cause)
-	n.untag()
+	g.store.untag(n)
 }
 
 // expire removes some of what has expired, and reports whether there may be more.

@@ -98,6 +98,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 	}
 	s.setBounds(bound)
 	s.tags.moment.Store(1)
+	s.tags.litter.most.Store(leastLitter)
 	for i := range s.segments {
 		s.segments[i].init(s)
 	}
@@ -333,7 +334,7 @@ func (s *Store[K, V]) noteCleared(c *change[K, V], n *node[K, V]) {
 	if n.invalidated() {
 		cause = Invalidated
 	}
-	n.untag()
+	s.untag(n)
 	if at := n.expires(); at != 0 {
 		if c.now == 0 {
 			c.now = s.clock.Now()

@@ -22,7 +22,7 @@ const (
 	sweepBreak  = 20 * time.Microsecond
 )
 
-// sweeper says when the store removes what has expired. Between sweeps there is a timer and no goroutine, and the
+// sweeper says when the store removes what has expired or was invalidated. Between sweeps there is a timer and no goroutine, and the
 // timer does not keep a store alive that nobody has any more. A sweep is a goroutine, one at a time.
 type sweeper struct {
 	next atomic.Int64 // the deadline the timer is set to; ttl.End: none
@@ -76,7 +76,7 @@ func (s *Store[K, V]) arm() {
 	})
 }
 
-// sweep removes what has expired.
+// sweep removes what has expired, and what was invalidated if there is much of it.
 func (s *Store[K, V]) sweep() {
 	w := &s.sweeper
 	w.mu.Lock()
@@ -89,6 +89,13 @@ func (s *Store[K, V]) sweep() {
 	w.mu.Unlock()
 
 	defer s.swept() // deferred, for OnRemove may end the goroutine
+	s.sweepExpired()
+	if s.tags.litter.due.CompareAndSwap(true, false) {
+		s.sweepInvalidated()
+	}
+}
+
+func (s *Store[K, V]) sweepExpired() {
 	// One chunk of each segment in turn: who waits for a lock gets it before the sweep comes to that segment again.
 	chunks := 0
 	for more := true; more; {
@@ -98,11 +105,17 @@ func (s *Store[K, V]) sweep() {
 				continue
 			}
 			more = true
-			if chunks++; chunks%sweepChunks == 0 {
-				time.Sleep(sweepBreak)
-			}
+			chunks = pauseSweep(chunks)
 		}
 	}
+}
+
+// pauseSweep counts a chunk of a sweep, after some of which it sleeps.
+func pauseSweep(chunks int) int {
+	if chunks++; chunks%sweepChunks == 0 {
+		time.Sleep(sweepBreak)
+	}
+	return chunks
 }
 
 // swept ends a sweep and sets the timer for the next.

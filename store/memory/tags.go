@@ -22,6 +22,7 @@ type tags struct {
 	moment       atomic.Uint64 // the number of the last invalidation; never zero
 	parts        atomic.Pointer[[tagParts]tagPart]
 	invalidating sync.Mutex // one InvalidateTags at a time; taken after a segment's mu and before a part's
+	litter       litter
 }
 
 // tagParts is in how many parts the tags are. An invalidation of a tag that no entry has refuses what is being loaded
@@ -39,7 +40,8 @@ type tag struct {
 	invalidated atomic.Uint64 // the moment of its last invalidation, or a later one; written under the part's mu
 	part        *tagPart
 	name        string
-	nodes       int // that point to it; protected by the part's mu
+	nodes       int // that point to it; protected by the part's mu, as is live
+	live        int // those of them that were not invalidated
 }
 
 // stamp returns the present moment.
@@ -62,15 +64,18 @@ func (t *tags) part(seed maphash.Seed, name string) *tagPart {
 	return &parts[maphash.String(seed, name)%tagParts]
 }
 
-// invalidate makes entries gone that have the tag and an earlier stamp.
-func (p *tagPart) invalidate(name string, moment uint64) {
+// invalidate makes entries gone that have the tag and an earlier stamp, and returns how many.
+func (p *tagPart) invalidate(name string, moment uint64) (gone int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r := p.byName[name]; r != nil {
-		r.invalidated.Store(moment)
-	} else {
+	r := p.byName[name]
+	if r == nil {
 		p.others = moment
+		return 0
 	}
+	r.invalidated.Store(moment)
+	gone, r.live = r.live, 0
+	return gone
 }
 
 // last returns the moment of the last invalidation of a tag, or a later one.
@@ -83,11 +88,11 @@ func (p *tagPart) last(name string) uint64 {
 	return p.others
 }
 
-// take returns the record of a tag for one more node.
-func (p *tagPart) take(name string) *tag {
+// take returns the record of a tag for one more node, and whether that is invalidated already.
+func (p *tagPart) take(name string, stamp tarn.Stamp) (r *tag, invalidated bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := p.byName[name]
+	r = p.byName[name]
 	if r == nil {
 		if p.byName == nil {
 			p.byName = make(map[string]*tag)
@@ -97,18 +102,25 @@ func (p *tagPart) take(name string) *tag {
 		p.byName[r.name] = r
 	}
 	r.nodes++
-	return r
+	if invalidated = r.invalidated.Load() > uint64(stamp); !invalidated {
+		r.live++
+	}
+	return r, invalidated
 }
 
-// give gives a record back for a node that is gone.
-func (r *tag) give() {
+// give gives a record back for a node that has left, and reports whether it was invalidated.
+func (r *tag) give(stamp tarn.Stamp) (invalidated bool) {
 	p := r.part
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if invalidated = r.invalidated.Load() > uint64(stamp); !invalidated {
+		r.live--
+	}
 	if r.nodes--; r.nodes == 0 {
 		delete(p.byName, r.name)
 		p.others = max(p.others, r.invalidated.Load())
 	}
+	return invalidated
 }
 
 // taggedNode is a node whose entry has tags, which never change: an entry with others is put into another node.
@@ -135,7 +147,11 @@ func (g *segment[K, V]) newTagged(key K, hash uint32, e *tarn.Entry[V]) *node[K,
 	names := n.tags.Names()
 	n.records = make([]*tag, len(names))
 	for i, name := range names {
-		n.records[i] = s.tags.part(s.seed, name).take(name)
+		r, invalidated := s.tags.part(s.seed, name).take(name, n.tags.Stamp())
+		n.records[i] = r
+		if invalidated {
+			s.tags.litter.count.Add(1)
+		}
 	}
 	n.fresh.Store(int64(e.Fresh))
 	n.expires.Store(int64(e.Expires))
@@ -160,12 +176,15 @@ func (n *taggedNode[K, V]) invalidated() bool {
 }
 
 // untag gives the records of a node back that has left the table.
-func (n *node[K, V]) untag() {
+func (s *Store[K, V]) untag(n *node[K, V]) {
 	if n.version.Load()&isTagged == 0 {
 		return
 	}
-	for _, r := range n.tagged().records {
-		r.give()
+	tagged := n.tagged()
+	for _, r := range tagged.records {
+		if r.give(tagged.tags.Stamp()) {
+			s.tags.litter.count.Add(-1)
+		}
 	}
 }
 
@@ -195,8 +214,10 @@ func (s *Store[K, V]) Stamp(context.Context) (tarn.Stamp, error) {
 }
 
 // InvalidateTags removes every entry that has one of the tags: none is found any more by a call that begins after it has
-// returned. It takes a time that depends on the number of tags alone. OnRemove is told later, when what is gone makes
-// room for others, or is written again.
+// returned. It takes a time that depends on the number of tags alone.
+//
+// What is gone leaves later, when OnRemove is told: it makes room for others or is written again, or, once there is much
+// of it, the goroutine that removes what has expired removes it too.
 func (s *Store[K, V]) InvalidateTags(ctx context.Context, names ...string) error {
 	if err := tarn.CheckTags(names...); err != nil {
 		return fmt.Errorf("memory: invalidate tags: %w", err)
@@ -208,8 +229,12 @@ func (s *Store[K, V]) InvalidateTags(ctx context.Context, names ...string) error
 	t.invalidating.Lock()
 	defer t.invalidating.Unlock()
 	moment := t.moment.Add(1)
+	gone := 0
 	for _, name := range names {
-		t.part(s.seed, name).invalidate(name, moment)
+		gone += t.part(s.seed, name).invalidate(name, moment)
+	}
+	if t.litter.add(gone) {
+		s.wake(s.clock.Now())
 	}
 	return nil
 }

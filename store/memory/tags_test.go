@@ -1,7 +1,10 @@
 package memory_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,5 +69,82 @@ func tagsEveryWay[V any](t *testing.T, value V) {
 		require.NoError(t, s.InvalidateTags(ctx, "y"))
 		looks(len(tags.Names()) == 0 || tags.Names()[0] == "x" && len(tags.Names()) == 1)
 		require.NoError(t, s.Delete(ctx, "a"))
+	}
+}
+
+// What a Compute made of an entry goes with it: an invalidation that it did not see reaches what it stores, though that
+// gets its stamp from the store.
+func TestComputeAgainstInvalidateTags(t *testing.T) {
+	s := memory.New(memory.Options[int, int]{MaxEntries: 10})
+	defer s.Close()
+	ctx := t.Context()
+	for round := range 3000 {
+		require.NoError(t, s.Set(ctx, 1, tarn.Entry[int]{Value: round, Tags: tagsOf(t, 0, "x")}))
+		var both sync.WaitGroup
+		both.Go(func() { _ = s.InvalidateTags(ctx, "y", "z", "x") })
+		both.Go(func() {
+			_, _, _ = s.Compute(ctx, 1, func(old tarn.Entry[int], found bool) (tarn.Entry[int], tarn.ComputeOp) {
+				if !found {
+					return old, tarn.ComputeKeep
+				}
+				return tarn.Entry[int]{Value: old.Value, Tags: tagsOf(t, 0, "x")}, tarn.ComputeStore
+			})
+		})
+		both.Wait()
+		if e, found, _ := s.Get(ctx, 1); found {
+			t.Fatalf("round %d: found %+v", round, e)
+		}
+	}
+}
+
+// Neither a hit of what has tags nor an invalidation allocates.
+func TestTagsAllocateNothing(t *testing.T) {
+	s := memory.New(memory.Options[int, string]{MaxEntries: 1000})
+	defer s.Close()
+	ctx, into := t.Context(), make([]tarn.Lookup[string], 1)
+	require.NoError(t, s.Set(ctx, 1, tarn.Entry[string]{Value: "v", Tags: tagsOf(t, 0, "x", "y")}))
+	for name, f := range map[string]func(){
+		"Get":            func() { _, _, _ = s.Get(ctx, 1) },
+		"GetMany":        func() { _ = s.GetMany(ctx, []int{1}, into) },
+		"Hit":            func() { s.Hit(1) },
+		"InvalidateTags": func() { _ = s.InvalidateTags(ctx, "y", "none") },
+		"Stamp":          func() { _, _ = s.Stamp(ctx) },
+	} {
+		if n := testing.AllocsPerRun(100, f); n > 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+// BenchmarkInvalidateTags of one tag takes the same time whether one entry has it or a million.
+func BenchmarkInvalidateTags(b *testing.B) {
+	for _, entries := range []int{1, 1000, 1_000_000} {
+		b.Run(fmt.Sprint(entries), func(b *testing.B) {
+			s := memory.New(memory.Options[int, int]{MaxEntries: 2 * entries})
+			defer s.Close()
+			ctx, tags := b.Context(), tagsOf(b, 0, "x")
+			fill := func() {
+				for i := range entries {
+					_ = s.Set(ctx, i, tarn.Entry[int]{Value: i, Tags: tags})
+				}
+			}
+			fill()
+			b.ReportAllocs()
+			begun := time.Now()
+			_ = s.InvalidateTags(ctx, "x")
+			b.ReportMetric(float64(time.Since(begun)), "ns/first")
+			for i := range entries {
+				if _, found, _ := s.Get(ctx, i); found {
+					b.Fatal("found what was invalidated")
+				}
+			}
+			for entries > 1000 && s.Len() > 0 {
+				time.Sleep(time.Millisecond)
+			}
+			b.ReportMetric(float64(time.Since(begun).Milliseconds()), "ms/swept")
+			for b.Loop() {
+				_ = s.InvalidateTags(ctx, "x")
+			}
+		})
 	}
 }

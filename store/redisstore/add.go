@@ -17,10 +17,7 @@ func (s *Store[K, V]) Add(ctx context.Context, key K, e tarn.Entry[V]) (added bo
 	if err != nil {
 		return false, wrap("add", err)
 	}
-	t, err := s.tagging(ctx, e.Tags)
-	if err != nil {
-		return false, wrap("add", err)
-	}
+	t := s.tagging(ctx, e.Tags)
 	args, tags, err := s.lives(name, &e, t, true)
 	if err != nil || args[0] == "" {
 		return false, wrap("add", err)

@@ -232,10 +232,7 @@ func (s *Store[K, V]) SetMany(ctx context.Context, keys []K, entries []tarn.Entr
 	if err := ctx.Err(); err != nil {
 		return wrap("set many", err)
 	}
-	t, err := s.tagging(ctx, tagsOfEntries(entries)...)
-	if err != nil {
-		return wrap("set many", err)
-	}
+	t := s.tagging(ctx, tagsOfEntries(entries)...)
 	errs := make(tarn.IndexError, len(keys))
 	var commands []Command
 	var sets []set

@@ -68,9 +68,7 @@ func (s *Store[K, V]) compute(
 	var t *tagging
 	switch op {
 	case tarn.ComputeStore:
-		if t, err = s.tagging(ctx, next.Tags); err != nil {
-			return tarn.Entry[V]{}, false, false, err
-		}
+		t = s.tagging(ctx, next.Tags)
 		if args, next.Tags, err = s.lives(name, &next, t, true); err != nil {
 			return tarn.Entry[V]{}, false, false, err
 		}

@@ -11,12 +11,17 @@
 //	{users:17}k42    what stands under the key 42: a value, a remembered absence, a lease, or holds
 //	{users:17}h…     the same, for a key of more than 128 bytes, by the SHA-256 of its bytes
 //	{users:17}fk42   the lease on a value that stands, to refresh it
-//	{users:17}r      the record of the partition: its generation, and the number of its last message
+//	{users:17}tbooks the record of the tag "books": when it was invalidated last
+//	{users:17}T…     the same, for a tag of more than 128 bytes
+//	{users:17}r      the record of the partition: its generation, the number of its last message, and the last
+//	                 invalidation of one of its tags
+//	{users:0}s       the counter of the namespace's invalidations
 //
 // All of a partition lies on one node of a cluster. A value belongs to the generation of its partition that was when it
 // was written. [Store.Clear] gives each partition a new one, so that nothing it has counts any more; that takes
-// as many small operations as there are partitions, whatever they have. Everything but the records has a life in
-// Redis of [Config].MaxLife at most. A record that Redis evicts is a partition cleared.
+// as many small operations as there are partitions, whatever they have. Everything but the
+// partitions' records and the counter has a life in Redis of [Config].MaxLife at most. A partition's record that Redis
+// evicts is a partition cleared.
 //
 // # Deadlines
 //
@@ -55,8 +60,23 @@
 // and volatile-lfu take what was not used for long first, which a hold seldom is; volatile-ttl takes what ends soonest,
 // which holds do.
 //
+// # Tags
+//
+// [Store.InvalidateTags] moves the counter, and then writes it into the records of the tags: two round trips, whatever has
+// the tags. An entry is stored with its tags and a stamp, which is the counter as of its lease. Whoever finds it reads the
+// records of its tags, in one round trip more for all that he has found, and takes it for gone if one of them says more
+// than the stamp, or is not there. Entries without tags cost nothing of this.
+//
+// A record lives as long as the last entry that was stored with the tag, and an invalidation makes none, so that tags
+// that nobody uses leave nothing behind. A record that Redis evicts is a tag invalidated; a counter that it evicts goes on
+// by the server's clock, in microseconds, and no lower than what is known of it: only where that clock is set back too, what
+// is being loaded may be taken for newer than an invalidation. A full Redis does not hinder an invalidation. The first load
+// of a tag stores nothing if another tag of the partition was invalidated during it; the next one does.
+//
+// Tags stand in Redis as they are, and in what is published, also where values are encrypted.
+//
 // # Near copies
 //
-// Whatever changes a key is published, with a number, in the same step. [Store.Watch] tells of it and notices what was
-// lost, so that package tiered can keep copies in the process.
+// Whatever changes a key or invalidates a tag is published, with a number, in the same step. [Store.Watch] tells of
+// it and notices what was lost, so that package tiered can keep copies in the process.
 package redisstore

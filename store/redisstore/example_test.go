@@ -27,6 +27,20 @@ func ExampleNew() {
 	fmt.Println(u.Name, err)
 }
 
+func ExampleStore_InvalidateTags() {
+	type Product struct{ Brand string }
+	products := redisstore.New(client, redisstore.Config[int64, Product]{Namespace: "products"})
+	cache := strategies.ReadThrough(products, tarn.LoadFunc(func(ctx context.Context, id int64) (Product, error) {
+		return Product{Brand: "Acme"}, nil
+	}, nil), strategies.WithTags(func(_ int64, p Product) []string { return []string{"brand:" + p.Brand} }))
+	p, err := cache.Get(context.Background(), 42)
+	fmt.Println(p.Brand, err)
+
+	// Two round trips, and every process that has the namespace finds none of the brand's products any more.
+	err = products.InvalidateTags(context.Background(), "brand:Acme")
+	fmt.Println(err)
+}
+
 func ExampleConfig_appendKey() {
 	type page struct {
 		Site string

@@ -57,6 +57,9 @@ func TestUndecodable(t *testing.T) {
 		"cut off":                func(b string) string { return b[:len(b)-1] },
 		"cut off in its head":    func(b string) string { return b[:headSize+3] },
 		"no payload at all":      func(b string) string { return b[:headSize] },
+		"rescued, it says":       func(b string) string { return b[:headSize-1] + "\x01" + b[headSize:] },
+		"with tags, it says":     func(b string) string { return b[:headSize-1] + "\x02" + b[headSize:] },
+		"an unknown mark":        func(b string) string { return b[:headSize-1] + "\x08" + b[headSize:] },
 		"another key's value":    func(string) string { return server.Call("GET", other).Text },
 		"another key's absence":  func(string) string { return server.Call("GET", "{bad:0}kabsent").Text },
 		"an absence with a body": func(b string) string { return b[:9] + "n" + b[10:] },
@@ -208,11 +211,16 @@ func everything(ctx context.Context, s *redisstore.Store[string, string]) map[st
 	})
 	errs["Set"] = s.Set(ctx, "k", e)
 	errs["SetMany"] = s.SetMany(ctx, []string{"k"}, []tarn.Entry[string]{e})
+	tagged := tarn.Entry[string]{Value: "v", Tags: must(tarn.NewTags(0, "a"))}
+	errs["SettingTags"] = s.Set(ctx, "tagged", tagged)
+	_, _, errs["GettingTags"] = s.Get(ctx, "tagged")
 	tokens := make([]tarn.Token, 1)
 	errs["Hold"] = s.Hold(ctx, []string{"k"}, time.Minute, tokens)
 	errs["Settle"] = s.Settle(ctx, []tarn.Settlement[string, string]{{Key: "k", Token: tokens[0], Store: true, Entry: e}})
 	errs["Delete"] = s.Delete(ctx, "k")
 	errs["DeleteMany"] = s.DeleteMany(ctx, []string{"k"})
+	errs["InvalidateTags"] = s.InvalidateTags(ctx, "a", "b")
+	_, errs["Stamp"] = s.Stamp(ctx)
 	errs["Clear"] = s.Clear(ctx)
 	_, errs["Count"] = s.Count(ctx)
 	seq, end := s.Scan(ctx)
@@ -254,7 +262,7 @@ func TestFaults(t *testing.T) {
 		redis := server.Call("KEYS", "{faults:*}kk").Items[0].Text
 		server.Call("DEL", redis)
 		server.Call("RPUSH", redis, "a")
-		failsWith(t, everything(t.Context(), s), "WRONGTYPE", "Count", "Scan", "Clear")
+		failsWith(t, everything(t.Context(), s), "WRONGTYPE", "InvalidateTags", "Stamp", "SettingTags", "GettingTags", "Count", "Scan", "Clear")
 		for range 100 { // so that values are asked for the quick way
 			require.NoError(t, s.Set(t.Context(), "good", tarn.Entry[string]{}))
 			_, found, err := s.Get(t.Context(), "good")
@@ -280,13 +288,14 @@ func TestFaults(t *testing.T) {
 			server.Call("SET", "{faults:0}r", text)
 			server.Call("SET", "{faults:1}r", text)
 			failsWith(t, everything(t.Context(), s), "", "Get", "GetMany", "Lease", "Stands", "Fill", "Touch", "Add", "Compute", "Set",
-				"SetMany", "Hold", "Settle", "Delete", "DeleteMany", "Clear", "Count", "Scan")
+				"SetMany", "Hold", "Settle", "Delete", "DeleteMany", "InvalidateTags", "Stamp", "SettingTags", "GettingTags", "Clear",
+				"Count", "Scan")
 		}
 	})
 	t.Run("a replica", func(t *testing.T) {
 		server, s := start(t)
 		server.Call("REPLICAOF", "127.0.0.1", "1")
-		failsWith(t, everything(t.Context(), s), "READONLY", "Get", "GetMany", "Lease", "Stands", "Fill", "Add", "Count", "Scan")
+		failsWith(t, everything(t.Context(), s), "READONLY", "Get", "GetMany", "Lease", "Stands", "Fill", "Add", "GettingTags", "Count", "Scan")
 	})
 	t.Run("a user who may not", func(t *testing.T) {
 		server, _ := start(t, redistest.User("poor on >poor ~other &* +@all"))

@@ -95,10 +95,7 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 			all = append(all, t.Entry.Tags)
 		}
 	}
-	t, err := s.tagging(ctx, all...)
-	if err != nil {
-		return wrap("settle", err)
-	}
+	t := s.tagging(ctx, all...)
 	stored := make([]*tarn.Tags, len(settlements))
 	for i := range settlements {
 		end := &settlements[i]

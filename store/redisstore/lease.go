@@ -207,10 +207,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	}
 	commands, replies := make([]Command, len(fills)), make([]Reply, len(fills))
 	errs := make(tarn.IndexError, len(fills))
-	t, stored, err := s.taggingFills(ctx, fills)
-	if err != nil {
-		return wrap("fill", err)
-	}
+	t, stored := s.taggingFills(ctx, fills)
 	for i := range fills {
 		f := &fills[i]
 		f.Stored = false
@@ -253,18 +250,18 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 
 // taggingFills reads what has to be known of the tags of entries to be filled in, and has room for these tags. Where there
 // are none, both are nil.
-func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags, error) {
+func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags) {
 	var all []*tarn.Tags
 	for i := range fills {
 		if fills[i].Store && fills[i].Entry.Tags != nil {
 			all = append(all, fills[i].Entry.Tags)
 		}
 	}
-	if all == nil {
-		return nil, nil, nil
+	t := s.tagging(ctx, all...)
+	if t == nil {
+		return nil, nil
 	}
-	t, err := s.tagging(ctx, all...)
-	return t, make([]*tarn.Tags, len(fills)), err
+	return t, make([]*tarn.Tags, len(fills))
 }
 
 // failures returns errs if there are any.

@@ -70,6 +70,13 @@ func TestAnotherCommandsReply(t *testing.T) {
 				errs["Stands"] = s.Stands(ctx, keys, tokens, make([]bool, 1))
 				errs["Hold"] = s.Hold(ctx, keys, time.Second, tokens)
 				errs["Settle"] = s.Settle(ctx, []tarn.Settlement[string, string]{{Key: "k", Store: true, Entry: e}})
+				tagged := tarn.Entry[string]{Tags: tags(1, "a")}
+				errs["Set with tags"] = s.Set(ctx, "k", tagged)
+				errs["Fill with tags"] = s.Fill(ctx, []tarn.Fill[string, string]{{Key: "k", Store: true, Entry: tagged}})
+				errs["Settle with tags"] = s.Settle(ctx, []tarn.Settlement[string, string]{{Key: "k", Store: true, Entry: tagged}})
+				errs["InvalidateTags"] = s.InvalidateTags(ctx, "a")
+				_, errs["Stamp"] = s.Stamp(ctx)
+				errs["Lease with a stamp"] = s.Lease(ctx, keys, tarn.LeaseTerms{Life: time.Second, Stamp: true}, make([]tarn.Lease[string], 1))
 				for op, err := range errs {
 					require.Error(t, err, op)
 				}

@@ -216,9 +216,9 @@ func (s *Store[K, V]) lives(
 	if life == 0 {
 		return args, nil, nil
 	}
-	tags, ok := t.stamped(e.Tags, present)
+	tags, ok, err := t.stamped(e.Tags, present)
 	if !ok {
-		return args, nil, nil
+		return args, nil, err
 	}
 	payload := appendMarks(make([]byte, 0, 64), e.Rescued, tags)
 	kind, name := byte(kindValue), name.marked(string(payload))
@@ -244,10 +244,7 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 	if err := ctx.Err(); err != nil {
 		return wrap("set", err)
 	}
-	t, err := s.tagging(ctx, e.Tags)
-	if err != nil {
-		return wrap("set", err)
-	}
+	t := s.tagging(ctx, e.Tags)
 	set, err := s.setting(key, &e, t)
 	if err != nil {
 		return wrap("set", err)

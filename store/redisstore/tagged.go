@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,6 +122,7 @@ func momentOf(digits string) uint64 {
 // tagging is what is known, and to be done, of the tags of entries that are to be stored. Nil: none has tags.
 type tagging struct {
 	tagRecords
+	failed  error  // why nothing is known; then nothing with tags is stored
 	counter uint64 // as it was after the records; 0: entries that are there stay, and no record is to be made
 	uses    []tagUse
 }
@@ -139,38 +141,42 @@ type tagUse struct {
 //
 // On one server all that is one round trip, as it answers in order. On a cluster the nodes do not, and the counter is asked
 // for once more where a record has to be made by it.
-func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging, error) {
-	t := &tagging{}
-	for _, tags := range all {
-		if tags != nil {
-			t.tagRecords = *newTagRecords(s.names, all)
-			break
-		}
+//
+// Where that fails, what the operation does otherwise is done all the same: a Set empties its key, and a lease or a hold
+// ends.
+func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) *tagging {
+	tagged := func(tags *tarn.Tags) bool { return len(tags.Names()) > 0 }
+	if !slices.ContainsFunc(all, tagged) {
+		return nil
 	}
-	if len(t.names) == 0 {
-		return nil, nil
-	}
+	t := &tagging{tagRecords: *newTagRecords(s.names, all)}
+	t.failed = s.inform(ctx, t)
+	return t
+}
+
+// inform reads what a tagging has to know.
+func (s *Store[K, V]) inform(ctx context.Context, t *tagging) error {
 	for tries := 1; ; tries++ {
 		gets := s.divide(t.names)
 		answers, err := s.fetchMany(ctx, t.names, gets, s.counting(0, false))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		now, err := s.counted(answers[0])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t.read(gets)
 		missing, unknown := t.lacks()
 		if len(missing) > 0 && tries < maxRenewals { // whose partition is lost every time is gone
 			if err := s.beginPartitions(ctx, missing); err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
 		if unknown && s.client.Sharded() {
 			if now, err = s.count(ctx, 0, false); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		t.counter = now.n
@@ -178,11 +184,11 @@ func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) (*tagging,
 		// A record beyond the counter says that the counter was lost.
 		if least := t.least(); least > now.n {
 			if now, err = s.count(ctx, least, false); err != nil {
-				return nil, err
+				return err
 			}
 			t.counter = now.n
 		}
-		return t, nil
+		return nil
 	}
 }
 
@@ -218,9 +224,12 @@ func (t *tagging) least() (n uint64) {
 
 // stamped returns the tags with which an entry is to be stored, and whether it would be there at all. Tags without a stamp
 // get the present one, if that is right for them.
-func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool) {
+func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool, error) {
 	if len(tags.Names()) == 0 {
-		return nil, true
+		return nil, true, nil
+	}
+	if t.failed != nil {
+		return nil, false, t.failed
 	}
 	stamp := uint64(tags.Stamp())
 	if stamp == 0 && present {
@@ -229,15 +238,15 @@ func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool) {
 	}
 	// A stamp beyond the counter is of a counter that was lost, or of another store.
 	if stamp == 0 || stamp > t.counter {
-		return nil, false
+		return nil, false, nil
 	}
 	for _, name := range tags.Names() {
 		if t.moment(t.index[name]) > stamp {
 			t.begin(tags)
-			return nil, false
+			return nil, false, nil
 		}
 	}
-	return tags, true
+	return tags, true, nil
 }
 
 // begin makes records for a while, although nothing is stored, so that the next load finds them: a record that is to be

@@ -364,6 +364,8 @@ var tagRules = []struct {
 		err := s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(0, "a")})
 		return gone && err != nil && strings.Contains(err.Error(), "WRONGTYPE") && s.InvalidateTags(s.ctx, "a") != nil
 	}},
+	{"where a record is a list, nothing is left, no lease, and no hold", func(s *tagged) bool { return s.without("ta") }},
+	{"nor where the counter is one", func(s *tagged) bool { return s.without("s") }},
 	{"a counter that was lost does not come back lower", func(s *tagged) bool {
 		for range 10 {
 			stamp := must(s.Stamp(s.ctx))
@@ -433,6 +435,33 @@ var tagRules = []struct {
 		must(0, s.Set(s.ctx, "k", tarn.Entry[string]{Tags: &tarn.Tags{}}))
 		return s.has("k") && s.fill("l", s.lease("l", false).Token, &tarn.Tags{}) && s.has("l")
 	}},
+}
+
+// without puts a list where something has to be known of tags, and reports whether what cannot be stored then leaves
+// nothing, and what has no tags is stored.
+func (s *tagged) without(what string) bool {
+	stamp := must(s.Stamp(s.ctx))
+	s.server.Call("DEL", s.prefix+what)
+	s.server.Call("RPUSH", s.prefix+what, "x")
+	lease := func(key string) tarn.Lease[string] {
+		into := make([]tarn.Lease[string], 1)
+		must(0, s.Lease(s.ctx, []string{key}, tarn.LeaseTerms{Life: time.Minute}, into))
+		return into[0]
+	}
+	s.set("k")
+	failed := s.Set(s.ctx, "k", tarn.Entry[string]{Tags: tags(0, "a")}) != nil && !s.has("k")
+	s.set("k")
+	entries := []tarn.Entry[string]{{Tags: tags(0, "a")}, {}}
+	failed = failed && s.SetMany(s.ctx, []string{"k", "l"}, entries) != nil && !s.has("k") && s.has("l")
+	_, err := s.Add(s.ctx, "m", entries[0])
+	failed = failed && err != nil && !s.has("m") && s.Delete(s.ctx, "m") == nil
+	fills := []tarn.Fill[string, string]{
+		{Key: "m", Token: lease("m").Token, Store: true, Entry: tarn.Entry[string]{Tags: tags(stamp, "a")}},
+		{Key: "n", Token: lease("n").Token, Store: true},
+	}
+	err = s.Fill(s.ctx, fills)
+	return failed && err != nil && !fills[0].Stored && fills[1].Stored && lease("m").State != tarn.Leased &&
+		!s.settle("o", tags(stamp, "a")) && lease("o").State == tarn.Granted && !s.has("m")
 }
 
 // Bad tags change nothing.

@@ -26,7 +26,8 @@ const (
 	maxPause = time.Second
 )
 
-// Watch tells w of what others change. The messages of a partition are numbered, so that one that is lost is noticed by
+// Watch tells w of what others change: of tags by name, if w is a [tarn.TagWatch], and otherwise as if everything had
+// changed. The messages of a partition are numbered, so that one that is lost is noticed by
 // the next; and each Config.Heartbeat the numbers are read from Redis, so that a last one that is lost is noticed too.
 // Where the connection is lost, Watch says so and subscribes again, after a pause that grows to a second.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,6 +176,49 @@ func TestWatchTellsChanges(t *testing.T) {
 	require.Equal(t, "current", told.any(t), "it goes on")
 }
 
+// tagNotes is a Watch that is told of tags, too.
+type tagNotes struct{ *notes }
+
+func (n tagNotes) Invalidated(tags []string) {
+	for _, tag := range tags {
+		n.told <- "invalidated " + tag
+	}
+}
+
+// A tag is told by its name to who can take it, and to others as that everything may have changed.
+func TestWatchTellsTags(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	long := strings.Repeat("\x00{}", tarn.MaxTagLength/3)
+	for _, byName := range []bool{true, false} {
+		cfg := quick(unique())
+		n := &notes{told: make(chan string, 10_000)}
+		reader, writer := redisstore.New[string, string](server.Client(), cfg), redisstore.New[string, string](server.Client(), cfg)
+		var w tarn.Watch[string] = n
+		if byName {
+			w = tagNotes{n}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- reader.Watch(ctx, w) }()
+		require.Equal(t, "current", n.any(t))
+		require.NoError(t, reader.InvalidateTags(ctx, "own"))
+		for _, tag := range []string{"a", "k", long} {
+			require.NoError(t, writer.InvalidateTags(ctx, tag))
+			want := "lost"
+			if byName {
+				want = "invalidated " + tag
+			}
+			require.Equal(t, want, n.next(t))
+			require.NoError(t, writer.Delete(ctx, tag))
+			require.Equal(t, "changed "+tag, n.next(t), "it goes on")
+		}
+		require.Zero(t, reader.Stats().Lost)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	}
+}
+
 // subscriptions is a client whose messages a test can lose.
 type subscriptions struct {
 	scanning
@@ -232,6 +276,10 @@ func TestWatchNotices(t *testing.T) {
 		{"something that is no message", func(s scene) { s.server.Call("PUBLISH", "tarn:{notices}", "hello") }},
 		{"a message of an earlier generation", func(s scene) {
 			s.server.Call("PUBLISH", "tarn:{notices}", "12345678publishe\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00ka")
+		}},
+		{"a message of a tag that can be none", func(s scene) {
+			record := s.server.Call("GET", "{notices:1}r").Text
+			s.server.Call("PUBLISH", "tarn:{notices}", record[:8]+"publishe\x00\x00\x00\x00\x00\x00\x00"+record[8:9]+"\x00\x01t")
 		}},
 		{"a message of no partition", func(s scene) {
 			s.server.Call("PUBLISH", "tarn:{notices}", "12345678publishe\x00\x00\x00\x00\x00\x00\x00\x01\x00\x09ka")

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -22,6 +21,9 @@ import (
 // A snapshot is loaded whole or not at all: it is read twice, and nothing is added before it is known to be one of this
 // Format, and undamaged; otherwise the error is [ErrForeign], [ErrVersion] or [ErrDamaged]. If r is no [io.Seeker], what
 // it has is kept in a temporary file meanwhile. The memory that Load needs does not grow with the snapshot.
+//
+// Entries have the tags that they had, as of when Load begins: what is invalidated from then on reaches them, and what was
+// invalidated between Save and Load does not. Into a store that is no [tarn.Tagger], entries with tags are not loaded.
 //
 // An entry lives for what it had left when the snapshot was saved, less the time since then by the wall clock; if that
 // was set back meanwhile, as if no time had passed. If ctx ends, or the store fails, Load returns that error, and what
@@ -45,6 +47,12 @@ func (f *Format[K, V]) Load(ctx context.Context, r io.Reader, store tarn.Store[K
 }
 
 func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (res Result, err error) {
+	var tags tagReader
+	if p.tagger != nil {
+		if tags.stamp, err = p.tagger.Stamp(ctx); err != nil {
+			return res, err
+		}
+	}
 	twice, ok := r.(io.ReadSeeker)
 	if !ok {
 		file, err := keep(r)
@@ -60,14 +68,14 @@ func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (re
 	if err != nil {
 		return res, err
 	}
-	if _, err := f.read(ctx, twice, func([]byte, tarn.Entry[V], time.Duration) error { return nil }); err != nil {
+	if _, err := f.read(ctx, twice, &tags, func([]byte, tarn.Entry[V], time.Duration) error { return nil }); err != nil {
 		return res, err
 	}
 	if _, err := twice.Seek(start, io.SeekStart); err != nil {
 		return res, err
 	}
 	now := p.clock.Now()
-	_, err = f.read(ctx, twice, func(key []byte, e tarn.Entry[V], ago time.Duration) error {
+	_, err = f.read(ctx, twice, &tags, func(key []byte, e tarn.Entry[V], ago time.Duration) error {
 		return f.add(ctx, p, key, f.revive(e, now, ago), now, &res)
 	})
 	return res, err
@@ -112,7 +120,7 @@ func (f *Format[K, V]) add(
 	if err != nil {
 		return errEntry // which the first reading has ruled out
 	}
-	if f.stale && e.Negative {
+	if f.stale && e.Negative || e.Tags != nil && p.tagger == nil {
 		res.Skipped++
 		return nil
 	}
@@ -138,7 +146,7 @@ func (f *Format[K, V]) add(
 // read reads a snapshot, whole, and calls each for every entry. Deadlines are durations from when it was saved, which is
 // ago, and at least 1 where there is one.
 func (f *Format[K, V]) read(
-	ctx context.Context, from io.Reader, each func(key []byte, e tarn.Entry[V], ago time.Duration) error,
+	ctx context.Context, from io.Reader, tags *tagReader, each func(key []byte, e tarn.Entry[V], ago time.Duration) error,
 ) (entries uint64, err error) {
 	r := newReader(from)
 	saved, err := f.readHead(r)
@@ -150,7 +158,7 @@ func (f *Format[K, V]) read(
 		if err := ctx.Err(); err != nil {
 			return entries, err
 		}
-		block, err := r.next(1 + maxKey + f.values.Largest() + 4*binary.MaxVarintLen64)
+		block, err := r.next(1 + maxKey + maxTags + f.values.Largest() + 4*binary.MaxVarintLen64)
 		if err != nil {
 			return entries, err
 		}
@@ -158,7 +166,7 @@ func (f *Format[K, V]) read(
 			break
 		}
 		for len(block) > 0 {
-			key, e, rest, err := f.cutEntry(block)
+			key, e, rest, err := f.cutEntry(block, tags)
 			if err != nil {
 				return entries, err
 			}
@@ -189,10 +197,12 @@ func (f *Format[K, V]) readHead(r *reader) (saved int64, err error) {
 	case string(begin[:len(magic)]) != magic:
 		return 0, ErrForeign
 	case begin[len(magic)] > version:
-		return 0, ErrVersion
+		return 0, fmt.Errorf("%w: %d, and this one reads %d", ErrVersion, begin[len(magic)], version)
+	case begin[len(magic)] < version:
+		return 0, ErrForeign
 	}
-	head := begin
-	for range 4 {
+	var is head
+	for _, into := range is.fields() {
 		n, err := r.uvarint(maxHead)
 		if err != nil {
 			return 0, err
@@ -201,7 +211,7 @@ func (f *Format[K, V]) readHead(r *reader) (saved int64, err error) {
 		if err := r.read(field); err != nil {
 			return 0, err
 		}
-		head = appendBytes(head, field)
+		*into = string(field)
 	}
 	var at [8]byte
 	if err := r.read(at[:]); err != nil {
@@ -210,14 +220,16 @@ func (f *Format[K, V]) readHead(r *reader) (saved int64, err error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}
-	if !bytes.Equal(head, f.head) {
-		return 0, ErrForeign
+	if err := is.foreign(f.head); err != nil {
+		return 0, err
 	}
 	return int64(min(binary.BigEndian.Uint64(at[:]), math.MaxInt64)), nil
 }
 
 // cutEntry takes the first entry from a block. Its deadlines are durations.
-func (f *Format[K, V]) cutEntry(b []byte) (key []byte, e tarn.Entry[V], rest []byte, err error) {
+func (f *Format[K, V]) cutEntry(
+	b []byte, tags *tagReader,
+) (key []byte, e tarn.Entry[V], rest []byte, err error) {
 	flags := b[0]
 	if flags&^flagsKnown != 0 {
 		return nil, e, nil, errEntry
@@ -229,7 +241,7 @@ func (f *Format[K, V]) cutEntry(b []byte) (key []byte, e tarn.Entry[V], rest []b
 	if _, err := f.keys.Parse(string(key)); err != nil {
 		return nil, e, nil, errEntry
 	}
-	e.Negative = flags&flagNegative != 0
+	e.Negative, e.Rescued = flags&flagNegative != 0, flags&flagRescued != 0
 	for _, d := range []struct {
 		flag byte
 		into *ttl.Time
@@ -242,6 +254,11 @@ func (f *Format[K, V]) cutEntry(b []byte) (key []byte, e tarn.Entry[V], rest []b
 			return nil, e, nil, errEntry
 		}
 		*d.into, b = ttl.Time(max(n, 1)), b[size:]
+	}
+	if flags&flagTagged != 0 {
+		if e.Tags, b, ok = tags.cut(b); !ok {
+			return nil, e, nil, errEntry
+		}
 	}
 	if e.Negative {
 		return key, e, b, nil

@@ -35,7 +35,7 @@ func (f *Format[K, V]) Save(ctx context.Context, w io.Writer, store tarn.Store[K
 func (f *Format[K, V]) save(ctx context.Context, to io.Writer, p parts[K, V]) (res Result, err error) {
 	w := newWriter(to)
 	start := p.clock.Now()
-	head := binary.BigEndian.AppendUint64(append([]byte(nil), f.head...), uint64(time.Now().UnixNano()))
+	head := binary.BigEndian.AppendUint64(f.head.append(nil), uint64(time.Now().UnixNano()))
 	if err := w.write(head); err != nil {
 		return res, err
 	}
@@ -85,6 +85,9 @@ func (f *Format[K, V]) appendEntry(dst, key []byte, e tarn.Entry[V], start ttl.T
 	if e.Negative {
 		dst[at] |= flagNegative
 	}
+	if e.Rescued {
+		dst[at] |= flagRescued
+	}
 	if e.Fresh != 0 && e.Fresh != ttl.End {
 		dst[at] |= flagFresh
 		dst = binary.AppendUvarint(dst, uint64(max(e.Fresh.Sub(start), 0)))
@@ -92,6 +95,10 @@ func (f *Format[K, V]) appendEntry(dst, key []byte, e tarn.Entry[V], start ttl.T
 	if e.Expires != 0 && e.Expires != ttl.End {
 		dst[at] |= flagExpires
 		dst = binary.AppendUvarint(dst, uint64(max(e.Expires.Sub(start), 0)))
+	}
+	if e.Tags != nil {
+		dst[at] |= flagTagged
+		dst = appendTags(dst, e.Tags)
 	}
 	if e.Negative {
 		return dst, nil

@@ -5,9 +5,9 @@
 //	_, err := users.SaveFile(ctx, "users.snapshot", mem) // before the process ends, or now and then
 //	_, err = users.LoadFile(ctx, "users.snapshot", mem)  // before the next one serves
 //
-// What was written to the source after the snapshot was taken, the snapshot does not know: an entry that is loaded is
-// as old as that, and lives for what it had left, by the wall clock. Give entries lives, and where that is not enough,
-// set Config.Stale, so that each is loaded from the source again when it is used.
+// What was written to the source, or invalidated, after the snapshot was taken, the snapshot does not know: an entry that
+// is loaded is as old as that, and lives for what it had left, by the wall clock. Give entries lives, and where that is not
+// enough, set Config.Stale, so that each is loaded from the source again when it is used.
 package snapshot
 
 import (
@@ -52,7 +52,7 @@ type Config[K comparable, V any] struct {
 type Format[K comparable, V any] struct {
 	keys   keybytes.Form[K]
 	values *payload.Form[V]
-	head   []byte // what a snapshot begins with
+	head   head
 	stale  bool
 }
 
@@ -82,7 +82,7 @@ func New[K comparable, V any](cfg Config[K, V]) *Format[K, V] {
 	if !f.keys.Parses() {
 		panic("snapshot: Config.ParseKey is nil, and keys cannot be told by their bytes without it")
 	}
-	f.head = appendHead(nil, cfg.Name, typeName[K](), typeName[V](), f.values.IDs())
+	f.head = head{cfg.Name, typeName[K](), typeName[V](), f.values.IDs()}
 	return f
 }
 
@@ -99,13 +99,14 @@ func typeName[T any]() string {
 type Result struct {
 	Entries int // saved, or loaded
 	Expired int // their lives were over
-	Skipped int // Save: their key or value cannot be encoded; Load: the store has the key, or would not take it
+	Skipped int // Save: their key or value cannot be encoded; Load: the store has the key, or would not take it, or no tags
 }
 
 // parts are what is needed of a store.
 type parts[K comparable, V any] struct {
 	scanner tarn.Scanner[K, V]
 	adder   tarn.Adder[K, V]
+	tagger  tarn.Tagger // nil: it has no entries with tags
 	clock   ttl.Clock
 }
 
@@ -115,6 +116,7 @@ func partsOf[K comparable, V any](op string, store tarn.Store[K, V]) (p parts[K,
 	}
 	p.scanner, _ = tarn.As[tarn.Scanner[K, V]](store)
 	p.adder, _ = tarn.As[tarn.Adder[K, V]](store)
+	p.tagger, _ = tarn.As[tarn.Tagger](store)
 	clocker, ok := tarn.As[tarn.Clocker](store)
 	if !ok {
 		return p, fmt.Errorf("snapshot: %s: the store is no tarn.Clocker: %w", op, errors.ErrUnsupported)

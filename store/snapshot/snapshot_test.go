@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
@@ -118,6 +120,15 @@ func TestDeadlines(t *testing.T) {
 			}, false, hour,
 			func(now ttl.Time) tarn.Entry[string] {
 				return tarn.Entry[string]{Negative: true, Expires: now.Add(2 * hour)}
+			},
+		},
+		{
+			"what was rescued is, and passes for nothing fresher",
+			func(now ttl.Time) tarn.Entry[string] {
+				return tarn.Entry[string]{Value: "v", Rescued: true, Fresh: now.Add(2 * hour), Expires: now.Add(3 * hour)}
+			}, false, hour,
+			func(now ttl.Time) tarn.Entry[string] {
+				return tarn.Entry[string]{Value: "v", Rescued: true, Fresh: now.Add(hour), Expires: now.Add(2 * hour)}
 			},
 		},
 		{
@@ -231,25 +242,34 @@ func TestForeign(t *testing.T) {
 	text := saved(t, cfg, from)
 	newer := bytes.Clone(text)
 	newer[8]++
+	older := bytes.Clone(text)
+	older[8] = 0
 	for _, row := range []struct {
 		rule string
 		load func(r io.Reader) (int, error)
 		text []byte
 		want error
+		says string
 	}{
-		{"another name", load(t, snapshot.Config[int, string]{Name: "b"}), text, snapshot.ErrForeign},
-		{"another type of keys", load(t, snapshot.Config[int64, string]{Name: "a"}), text, snapshot.ErrForeign},
-		{"another type of values", load(t, snapshot.Config[int, user]{Name: "a"}), text, snapshot.ErrForeign},
-		{"another codec", load(t, snapshot.Config[int, string]{Name: "a", Codec: codec.JSON[string]{}}), text, snapshot.ErrForeign},
-		{"other layers", load(t, snapshot.Config[int, string]{Name: "a", Layers: []codec.Layer{codec.Compressed(codec.CompressionOptions{})}}), text, snapshot.ErrForeign},
-		{"a newer version", load(t, cfg), newer, snapshot.ErrVersion},
-		{"no snapshot", load(t, cfg), []byte("PNG something else altogether"), snapshot.ErrForeign},
-		{"an empty file", load(t, cfg), nil, snapshot.ErrForeign},
-		{"more than a snapshot", load(t, cfg), append(bytes.Clone(text), 0), snapshot.ErrDamaged},
+		{"another name", load(t, snapshot.Config[int, string]{Name: "b"}), text, snapshot.ErrForeign, `its name is "a", not "b"`},
+		{"another type of keys", load(t, snapshot.Config[int64, string]{Name: "a"}), text, snapshot.ErrForeign,
+			`its keys are "int", not "int64"`},
+		{"another type of values", load(t, snapshot.Config[int, user]{Name: "a"}), text, snapshot.ErrForeign,
+			`its values are "string", not "github.com/tarncache/tarn/store/snapshot_test.user"`},
+		{"another codec", load(t, snapshot.Config[int, string]{Name: "a", Codec: codec.JSON[string]{}}), text, snapshot.ErrForeign,
+			"it has another codec, or other layers"},
+		{"other layers", load(t, snapshot.Config[int, string]{Name: "a", Layers: []codec.Layer{codec.Compressed(codec.CompressionOptions{})}}), text,
+			snapshot.ErrForeign, "it has another codec, or other layers"},
+		{"a newer version", load(t, cfg), newer, snapshot.ErrVersion, "written by a newer version: 2, and this one reads 1"},
+		{"no version at all", load(t, cfg), older, snapshot.ErrForeign, ""},
+		{"no snapshot", load(t, cfg), []byte("PNG something else altogether"), snapshot.ErrForeign, ""},
+		{"an empty file", load(t, cfg), nil, snapshot.ErrForeign, ""},
+		{"more than a snapshot", load(t, cfg), append(bytes.Clone(text), 0), snapshot.ErrDamaged, "something follows its end"},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
 			n, err := row.load(bytes.NewReader(row.text))
 			require.ErrorIs(t, err, row.want)
+			require.ErrorContains(t, err, row.says)
 			require.Zero(t, n)
 		})
 	}
@@ -372,51 +392,69 @@ func TestReader(t *testing.T) {
 	require.ErrorIs(t, err, snapshot.ErrDamaged)
 }
 
-// TestMemory saves and loads many entries with the memory for a few.
+// TestMemory saves and loads many entries with the memory for a few. What is live is looked at while bytes are written and
+// read.
 func TestMemory(t *testing.T) {
 	const entries, most = 60_000, 2 << 20
 	from := newStore[int, string](t, 2*entries)
 	for i := range entries {
-		require.NoError(t, from.Set(t.Context(), i, tarn.Entry[string]{Value: "a value of some thirty bytes.."}))
+		e := tarn.Entry[string]{Value: "a value of some thirty bytes..", Tags: tagged(t, fmt.Sprint("tag ", i))}
+		require.NoError(t, from.Set(t.Context(), i, e))
 	}
 	f := snapshot.New(snapshot.Config[int, string]{})
-	path := filepath.Join(t.TempDir(), "snapshot")
-	highest := func(do func()) uint64 {
-		var before, now runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		peak, done, ended := uint64(0), make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(ended)
-			for tick := time.NewTicker(25 * time.Millisecond); ; {
-				select {
-				case <-done:
-					tick.Stop()
-					return
-				case <-tick.C:
-					runtime.GC()
-					runtime.ReadMemStats(&now)
-					if now.HeapAlloc > before.HeapAlloc {
-						peak = max(peak, now.HeapAlloc-before.HeapAlloc)
-					}
-				}
-			}
-		}()
-		do()
-		close(done)
-		<-ended
-		return peak
-	}
-	require.Less(t, highest(func() {
-		_, err := f.SaveFile(t.Context(), path, from)
-		require.NoError(t, err)
-	}), uint64(most))
+	file, err := os.Create(filepath.Join(t.TempDir(), "snapshot"))
+	require.NoError(t, err)
+	defer file.Close()
+
+	saves := newLive(file)
+	_, err = f.Save(t.Context(), saves, from)
+	require.NoError(t, err)
+	require.Less(t, saves.peak(t), uint64(most))
+
+	_, err = file.Seek(0, io.SeekStart)
+	require.NoError(t, err)
 	to := newStore[int, string](t, 1000) // what it keeps is not the snapshot's
-	require.Less(t, highest(func() {
-		res, err := f.LoadFile(t.Context(), path, to)
-		require.NoError(t, err)
-		require.Equal(t, entries, res.Entries+res.Skipped)
-	}), uint64(most))
+	loads := newLive(file)
+	res, err := f.Load(t.Context(), loads, to)
+	require.NoError(t, err)
+	require.Equal(t, entries, res.Entries+res.Skipped)
+	require.Less(t, loads.peak(t), uint64(most))
+	runtime.KeepAlive(from)
+}
+
+// live looks, now and then when bytes pass, how much more memory is in use than when it was made.
+type live struct {
+	*os.File
+	before, most uint64
+	calls        int
+}
+
+func newLive(file *os.File) *live {
+	l := &live{File: file}
+	l.before = l.now()
+	return l
+}
+
+func (l *live) now() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func (l *live) look() {
+	if l.calls++; l.calls%8 == 0 {
+		l.most = max(l.most, l.now())
+	}
+}
+
+func (l *live) Write(b []byte) (int, error) { l.look(); return l.File.Write(b) }
+func (l *live) Read(b []byte) (int, error)  { l.look(); return l.File.Read(b) }
+
+// peak returns the most.
+func (l *live) peak(t *testing.T) uint64 {
+	require.Greater(t, l.calls, 40, "it is not written and read bit by bit")
+	return max(l.most, l.before) - l.before
 }
 
 func TestNewPanics(t *testing.T) {
@@ -453,14 +491,73 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+// FuzzEntries has snapshots that are whole and undamaged, of entries that may be none: those that load can be saved again,
+// and are the same then.
+func FuzzEntries(f *testing.F) {
+	cfg := snapshot.Config[int, string]{Name: "fuzz"}
+	from := newStore[int, string](f, 10)
+	for i, e := range []tarn.Entry[string]{
+		{Value: "v", Tags: tagged(f, "t", "u")}, {Negative: true, Expires: 1 << 60}, {Value: "w", Rescued: true, Fresh: 1 << 60},
+	} {
+		if err := from.Set(context.Background(), i, e); err != nil {
+			f.Fatal(err)
+		}
+	}
+	empty := saved(f, cfg, newStore[int, string](f, 10))
+	f.Add(blockOf(saved(f, cfg, from), len(empty)), uint8(3))
+	f.Add([]byte{0}, uint8(1))
+	f.Fuzz(func(t *testing.T, block []byte, entries uint8) {
+		if len(block) == 0 || entries > 127 {
+			return
+		}
+		text := frame(empty, block, int(entries))
+		to := newStore[int, string](t, 1000)
+		format := snapshot.New(cfg)
+		if _, err := format.Load(t.Context(), bytes.NewReader(text), to); err != nil {
+			require.ErrorIs(t, err, snapshot.ErrDamaged)
+			require.Empty(t, contents(t, to))
+			return
+		}
+		again := newStore[int, string](t, 1000)
+		_, err := format.Load(t.Context(), bytes.NewReader(saved(t, cfg, to)), again)
+		require.NoError(t, err)
+		want, got := contents(t, to), contents(t, again)
+		require.Len(t, got, len(want))
+		for key, e := range want {
+			require.Equal(t, []any{e.Value, e.Negative, e.Rescued, e.Tags.Names()},
+				[]any{got[key].Value, got[key].Negative, got[key].Rescued, got[key].Tags.Names()})
+		}
+	})
+}
+
+// endSize is how long the end of a snapshot is that has fewer than 128 entries.
+const endSize = 1 + 1 + 8
+
+// frame returns a snapshot with one block, as if entries were in it. empty is a snapshot of nothing.
+func frame(empty, block []byte, entries int) []byte {
+	text := bytes.Clone(empty[:len(empty)-endSize])
+	text = append(binary.AppendUvarint(text, uint64(len(block))), block...)
+	text = binary.BigEndian.AppendUint64(text, xxhash.Sum64(text))
+	text = append(text, 0, byte(entries))
+	return binary.BigEndian.AppendUint64(text, xxhash.Sum64(text))
+}
+
+// blockOf returns the block of a snapshot that has one. empty is how long a snapshot of nothing is.
+func blockOf(text []byte, empty int) []byte {
+	text = text[empty-endSize:]
+	n, size := binary.Uvarint(text)
+	return bytes.Clone(text[size : size+int(n)])
+}
+
 // TestMain is also a program that saves the same file over and over.
 func TestMain(m *testing.M) {
-	path := os.Getenv("SNAPSHOT_PATH")
-	if path == "" {
-		os.Exit(m.Run())
+	saves := os.Getenv("SNAPSHOT_PATH")
+	if saves == "" {
+		code := m.Run()
+		_ = os.Remove(path)
+		os.Exit(code)
 	}
 	s := memory.New(memory.Options[int, string]{MaxEntries: 10_000})
-	ctx := context.Background()
 	f := snapshot.New(snapshot.Config[int, string]{})
 	for generation := 0; ; generation++ {
 		for i := range 3000 {
@@ -468,7 +565,7 @@ func TestMain(m *testing.M) {
 				panic(err)
 			}
 		}
-		if _, err := f.SaveFile(ctx, path, s); err != nil {
+		if _, err := f.SaveFile(ctx, saves, s); err != nil {
 			panic(err)
 		}
 		fmt.Println("saved", generation)

@@ -8,6 +8,8 @@ import (
 	"math"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/tarncache/tarn"
 )
 
 // A snapshot is a head and blocks:
@@ -30,6 +32,8 @@ import (
 //	uvarint, bytes     key
 //	uvarint            if flagFresh: how long it is fresh, in nanoseconds from when the snapshot was saved
 //	uvarint            if flagExpires: how long it lives
+//	uvarint            if flagTagged: how many tags it has, and for each
+//	uvarint, bytes     its name
 //	uvarint, bytes     unless flagNegative: the payload of the value
 
 const (
@@ -39,23 +43,46 @@ const (
 	blockSize = 64 << 10 // bytes from which on a block is full
 	maxKey    = 1 << 20
 	maxHead   = 64 << 10
+	maxTags   = binary.MaxVarintLen64 + tarn.MaxTags*(binary.MaxVarintLen64+tarn.MaxTagLength) // bytes
 )
 
 const (
 	flagNegative = 1 << iota
 	flagFresh
 	flagExpires
-	flagsKnown = flagNegative | flagFresh | flagExpires
+	flagRescued
+	flagTagged
+	flagsKnown = flagNegative | flagFresh | flagExpires | flagRescued | flagTagged
 )
 
-// appendHead appends a head up to the time.
-func appendHead(dst []byte, fields ...string) []byte {
+// head says what a snapshot is of.
+type head struct{ name, keys, values, codec string }
+
+func (h *head) fields() [4]*string { return [...]*string{&h.name, &h.keys, &h.values, &h.codec} }
+
+// append appends a head up to the time.
+func (h *head) append(dst []byte) []byte {
 	dst = append(dst, magic...)
 	dst = append(dst, version)
-	for _, field := range fields {
-		dst = appendBytes(dst, []byte(field))
+	for _, field := range h.fields() {
+		dst = appendBytes(dst, []byte(*field))
 	}
 	return dst
+}
+
+// foreign returns an error that says what of a head is not as it should be, or nil.
+func (h *head) foreign(want head) error {
+	switch {
+	case h.name != want.name:
+		return fmt.Errorf("%w: its name is %.200q, not %q", ErrForeign, h.name, want.name)
+	case h.keys != want.keys:
+		return fmt.Errorf("%w: its keys are %.200q, not %q", ErrForeign, h.keys, want.keys)
+	case h.values != want.values:
+		return fmt.Errorf("%w: its values are %.200q, not %q", ErrForeign, h.values, want.values)
+	case h.codec != want.codec:
+		return fmt.Errorf("%w: it has another codec, or other layers", ErrForeign)
+	}
+	return nil
 }
 
 func appendBytes(dst, b []byte) []byte {

@@ -31,7 +31,9 @@ func TestSoakRaces(t *testing.T) {
 	var rows []string
 	if os.Getenv("TARN_SOAK") == "" {
 		rows = []string{"fill and invalidation", "touch", "a settle is lost", "an invalidation under a hold",
-			"re-arming and a writer", "stale if the source fails"}
+			"re-arming and a writer", "stale if the source fails", "a load and a tag", "re-arming and a tag",
+			"a touch and a tag", "a writer whose settle is lost, and a tag", "a writer that holds nothing, and a tag",
+			"a key and its tag"}
 	}
 	races.Run(t, races.Settings{Rows: rows, Store: func() tarn.Store[int, int] {
 		r := raced{

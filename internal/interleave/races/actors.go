@@ -24,6 +24,7 @@ const (
 	needsAside need = 1 << iota // a LookAsideCache
 	needsBack                   // a WriteBackCache
 	needsStore                  // the store itself, which must be able to hold
+	needsTags                   // a store that keeps tags
 )
 
 func (a Actor) needing(n need) Actor {
@@ -192,7 +193,7 @@ func InvalidatesTags(in int) Actor {
 		p.w.Step(ctx, "commit")
 		p.commit(o, 0, value)
 		p.acknowledge(o, p.cache.(tarn.TagInvalidator).InvalidateTags(ctx, tagsOf(0, value)...))
-	})
+	}).needing(needsTags)
 }
 
 // Replaces commits and then sets the key to what it wrote, or deletes it if it may not. It is right as long as

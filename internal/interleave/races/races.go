@@ -79,7 +79,7 @@ func Run(t *testing.T, s Settings) {
 		if s.Rows != nil && !slices.Contains(s.Rows, row.Name) {
 			continue
 		}
-		if row.Tagged && !s.tags() {
+		if slices.ContainsFunc(row.Actors, func(a Actor) bool { return a.needs&needsTags != 0 }) && !s.tags() {
 			continue
 		}
 		if s.alone() && (row.processes() > 1 || row.needs(0, needsStore)) {

@@ -272,18 +272,22 @@ var Table = []Row{
 		Rule:    "what is written is stamped with a moment before its source was written",
 		Actors:  []Actor{Gets(0, 2), Sets(0), InvalidatesTags(0)},
 		Options: options(strategies.WithTags(tagsOf)),
-		Tagged:  true,
 	}, {
 		Name:    "a writer whose settle is lost, and a tag",
 		Rule:    "a hold takes away what has tags, too",
 		Actors:  []Actor{Gets(0, 1), Sets(0), InvalidatesTags(0)},
 		Options: options(strategies.WithTags(tagsOf)),
-		Tagged:  true, Lost: 1,
+		Lost:    1,
 	}, {
 		Name:    "a writer that holds nothing, and a tag",
 		Rule:    "what is written is stamped with a moment before its source was written",
 		Actors:  []Actor{Gets(0, 1), Sets(0), InvalidatesTags(0)},
 		Options: options(strategies.WithTags(tagsOf), strategies.WithoutHolds()),
+	}, {
+		Name:    "a writer over a loader that gives tags, and a tag",
+		Rule:    "a value of which nobody knows the tags is forgotten",
+		Actors:  []Actor{Gets(0, 1), Sets(0), InvalidatesTags(0)},
+		Options: options(strategies.WithTags(func(int, int) []string { return nil })),
 		Tagged:  true,
 	}, {
 		Name:    "a deleting writer and a tag",

@@ -1,0 +1,187 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tarncache/tarn"
+)
+
+func mustTags(stamp tarn.Stamp, names ...string) *tarn.Tags {
+	tags, err := tarn.NewTags(stamp, names...)
+	if err != nil {
+		panic(err)
+	}
+	return tags
+}
+
+// records returns how many nodes point to each record, as the records say.
+func (t *tags) records() (nodes, live map[string]int) {
+	nodes, live = make(map[string]int), make(map[string]int)
+	if parts := t.parts.Load(); parts != nil {
+		for i := range parts {
+			for name, r := range parts[i].byName {
+				nodes[name], live[name] = r.nodes, r.live
+			}
+		}
+	}
+	return nodes, live
+}
+
+// checkRecords compares the records with the nodes that are in the store.
+func checkRecords[K comparable, V any](s *Store[K, V]) error {
+	s.lockAll() // against the sweeper
+	defer func() {
+		for i := range s.segments {
+			s.segments[i].mu.Unlock()
+		}
+	}()
+	want, wantLive, gone := make(map[string]int), make(map[string]int), 0
+	for i := range s.segments {
+		contents[K, V](*s.segments[i].table.chunks.Load()).each(func(n *node[K, V]) {
+			if n.version.Load()&isTagged == 0 {
+				return
+			}
+			for _, r := range n.tagged().records {
+				want[r.name]++
+				if r.invalidated.Load() > uint64(n.tagged().tags.Stamp()) {
+					gone++
+				} else {
+					wantLive[r.name]++
+				}
+			}
+		})
+	}
+	nodes, live := s.tags.records()
+	for name := range nodes {
+		if nodes[name] != want[name] || live[name] != wantLive[name] {
+			return fmt.Errorf("the record of %s is of %d nodes, %d of them live, but there are %d and %d",
+				name, nodes[name], live[name], want[name], wantLive[name])
+		}
+	}
+	if len(nodes) != len(want) {
+		return fmt.Errorf("there are %d records, but %d tags", len(nodes), len(want))
+	}
+	if got := s.tags.litter.count.Load(); got != int64(gone) {
+		return fmt.Errorf("%d are counted as invalidated, but there are %d", got, gone)
+	}
+	return nil
+}
+
+// TestRecordsGoWithTheirNodes: whichever way nodes come and leave, the records of tags are those of the nodes there are.
+func TestRecordsGoWithTheirNodes(t *testing.T) {
+	for name, s := range map[string]*Store[int, int]{
+		"entries": New(Options[int, int]{MaxEntries: 60}),
+		"weight":  New(Options[int, int]{MaxWeight: 200, Weigh: func(_, v int) int64 { return int64(v % 9) }}),
+		"told":    New(Options[int, int]{MaxEntries: 60, OnRemove: func(Removal[int, int]) {}}),
+	} {
+		t.Run(name, func(t *testing.T) { recordsGoWithTheirNodes(t, s) })
+	}
+}
+
+func recordsGoWithTheirNodes(t *testing.T, s *Store[int, int]) {
+	defer s.Close()
+	ctx := context.Background()
+	stamps := []tarn.Stamp{0}
+	entry := func() tarn.Entry[int] {
+		e := tarn.Entry[int]{Value: rand.IntN(300)}
+		if rand.IntN(3) > 0 {
+			names := []string{fmt.Sprint(rand.IntN(9)), fmt.Sprint(rand.IntN(9)), fmt.Sprint(rand.IntN(9))}
+			e.Tags = mustTags(stamps[rand.IntN(len(stamps))], names[:1+rand.IntN(3)]...)
+		}
+		if rand.IntN(4) == 0 {
+			e.Expires = s.clock.Now().Add(time.Duration(rand.IntN(300)-50) * time.Microsecond)
+		}
+		return e
+	}
+	for range 5000 {
+		key := rand.IntN(80)
+		switch rand.IntN(12) {
+		case 0:
+			_ = s.InvalidateTags(ctx, fmt.Sprint(rand.IntN(9)), fmt.Sprint(rand.IntN(9)))
+		case 1:
+			_ = s.Delete(ctx, key)
+		case 2:
+			_, _ = s.Touch(ctx, key, s.clock.Now().Add(time.Duration(rand.IntN(200))*time.Microsecond))
+		case 3:
+			_, _ = s.Add(ctx, key, entry())
+		case 4:
+			_, _, _ = s.Compute(ctx, key, func(old tarn.Entry[int], _ bool) (tarn.Entry[int], tarn.ComputeOp) {
+				e := entry()
+				if rand.IntN(2) == 0 {
+					e.Tags = old.Tags
+				}
+				return e, tarn.ComputeStore
+			})
+		case 5:
+			into := make([]tarn.Lease[int], 1)
+			_ = s.Lease(ctx, []int{key}, tarn.LeaseTerms{Life: time.Second, Refresh: true, Stamp: true}, into)
+			stamps = append(stamps, into[0].Stamp)
+			_ = s.Fill(ctx, []tarn.Fill[int, int]{{Key: key, Token: into[0].Token, Store: true, Entry: entry()}})
+		case 6:
+			tokens := make([]tarn.Token, 1)
+			_ = s.Hold(ctx, []int{key}, time.Second, tokens)
+			_ = s.Settle(ctx, []tarn.Settlement[int, int]{{Key: key, Token: tokens[0], Store: true, Entry: entry()}})
+		case 7:
+			if rand.IntN(60) == 0 {
+				_ = s.Clear(ctx)
+			}
+		default:
+			_ = s.Set(ctx, key, entry())
+		}
+		if rand.IntN(20) == 0 {
+			require.NoError(t, checkRecords(s))
+		}
+	}
+	_ = s.Clear(ctx)
+	require.NoError(t, checkRecords(s))
+	if nodes, _ := s.tags.records(); len(nodes) > 0 {
+		t.Errorf("%d records are left of an empty store", len(nodes))
+	}
+}
+
+// TestMuchThatWasInvalidatedIsRemoved by the goroutine that removes what has expired, and little is left where it is.
+func TestMuchThatWasInvalidatedIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(map[Cause]int)
+		s := New(Options[int, int]{MaxEntries: 20_000, OnRemove: func(r Removal[int, int]) { told[r.Cause]++ }})
+		defer s.Close()
+		ctx := context.Background()
+		const many, few = 5000, 900
+		for i := range many {
+			_ = s.Set(ctx, i, tarn.Entry[int]{Tags: mustTags(0, "many", fmt.Sprint(i%10))})
+		}
+		for i := range few {
+			_ = s.Set(ctx, -1-i, tarn.Entry[int]{Tags: mustTags(0, "few")})
+		}
+		_ = s.InvalidateTags(ctx, "few")
+		time.Sleep(time.Second)
+		if n := s.Len(); n != many+few {
+			t.Fatalf("%d entries, want %d", n, many+few)
+		}
+		for range 3 { // what is gone is counted once
+			_ = s.InvalidateTags(ctx, "few")
+		}
+		time.Sleep(time.Second)
+		if n := s.Len(); n != many+few {
+			t.Fatalf("%d entries, want %d", n, many+few)
+		}
+		_ = s.InvalidateTags(ctx, "3") // of 500
+		time.Sleep(time.Second)
+		if n := s.Len(); n != many*9/10 || told[Invalidated] != few+many/10 {
+			t.Fatalf("%d entries, want %d; told of %v", n, many*9/10, told)
+		}
+		_ = s.InvalidateTags(ctx, "many")
+		time.Sleep(time.Second)
+		if n := s.Len(); n != 0 || told[Invalidated] != few+many || len(told) != 1 {
+			t.Fatalf("%d entries, want none; told of %v", n, told)
+		}
+		require.NoError(t, checkRecords(s))
+	})
+}
