@@ -48,7 +48,7 @@ func ExampleVar() {
 
 	expvar.Publish("names", observe.Var(observe.StatsOf(mem))) // under the name that you choose; see /debug/vars
 	fmt.Println(expvar.Get("names"))
-	// Output: {"memory":{"bound":100,"entries":1,"evictions":0,"expirations":0,"hits":0,"misses":0,"refused":0,"weight":1}}
+	// Output: {"memory":{"bound":100,"entries":1,"evictions":0,"expirations":0,"hits":0,"misses":0,"negatives":0,"refused":0,"weight":1}}
 }
 
 func ExampleLog() {

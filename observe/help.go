@@ -21,6 +21,7 @@ var help = map[string]string{
 	"memory.expirations": "Entries removed after their lives.",
 	"memory.refused":     "Entries refused as too heavy, or for a negative weight.",
 	"memory.entries":     "Entries in the store.",
+	"memory.negatives":   "Entries in the store that are remembered absences.",
 	"memory.weight":      "Sum of the weights of the entries; each weighs 1 where nothing else was said.",
 	"memory.bound":       "What the weight may be at most.",
 

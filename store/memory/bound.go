@@ -38,16 +38,13 @@ func (r *room) give(weight uint64) { r.taken.Add(-int64(weight)) }
 // absence stands for the weight of a remembered absence, which goes by the bound in force when it is stored.
 const absence = math.MinInt64
 
-// weighAbsence returns what a remembered absence weighs. The caller has locked a segment.
-func (r *room) weighAbsence() int64 { return (r.bound.Load()-1)>>16 + 1 }
-
 // weigh asks how heavy an entry is, which may be less than nothing. Nobody may have mu: it calls the application.
 func (s *Store[K, V]) weigh(key K, e *tarn.Entry[V]) int64 {
 	switch {
-	case s.options.Weigh == nil:
-		return 1
 	case e.Negative:
 		return absence
+	case s.options.Weigh == nil:
+		return 1
 	}
 	if weight := s.options.Weigh(key, e.Value); weight != 0 {
 		return weight
@@ -98,7 +95,7 @@ func (s *Store[K, V]) lockToStore(hash uint64, weight int64, may func(*segment[K
 // that will be refused takes none.
 func (s *Store[K, V]) admit(g *segment[K, V], weight int64) bool {
 	if weight == absence {
-		weight = s.weighAbsence()
+		return g.admitAbsence()
 	}
 	if weight <= int64(g.policy.Limit()) || g.closed || weight > s.bound.Load() {
 		return true
@@ -122,21 +119,34 @@ func (s *Store[K, V]) lockFor(g *segment[K, V], weight int64, may func(*segment[
 	}
 }
 
-// evictOthers evicts from all segments but g, one entry of each in turn, until g has room for a weight. The caller has
-// locked them all.
+// evictOthers evicts from all segments until g has room for a weight: values from all but g, but absences for an absence
+// before that, or those of g for a value. The caller has locked them all.
 func (s *Store[K, V]) evictOthers(g *segment[K, V], weight int64) {
+	absences := func(other *segment[K, V]) bool { return other.evictAbsence() }
+	own := func(other *segment[K, V]) bool { return other == g && other.evictAbsence() }
+	values := func(other *segment[K, V]) bool { return other != g && other.policy.EvictOne() }
+	if weight == absence {
+		_ = s.evictInTurn(g, weight, absences) || s.evictInTurn(g, weight, values)
+		return
+	}
+	_ = s.evictInTurn(g, weight, own) || s.evictInTurn(g, weight, values) || s.evictInTurn(g, weight, absences)
+}
+
+// evictInTurn evicts an entry of each segment in turn, until g has room for a weight, and reports whether it has.
+func (s *Store[K, V]) evictInTurn(g *segment[K, V], weight int64, evict func(*segment[K, V]) bool) bool {
 	for evicted := true; evicted; {
 		evicted = false
 		for i := range s.segments {
 			if s.admit(g, weight) {
-				return
+				return true
 			}
-			if other := &s.segments[i]; other != g && other.policy.EvictOne() {
+			if other := &s.segments[i]; evict(other) {
 				other.giveBack()
 				evicted = true
 			}
 		}
 	}
+	return false
 }
 
 // lockAll locks all segments, in the order in which everybody does who locks several.

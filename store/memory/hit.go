@@ -36,7 +36,7 @@ func (g *segment[K, V]) watched(hit *node[K, V]) {
 		return
 	}
 	if n := g.table.find(hit.key, hit.hash); n != nil {
-		g.policy.Used(n.hash, n.place)
+		g.policyOf(n).Used(n.hash, n.place)
 	}
 	g.mu.Unlock()
 }

@@ -71,7 +71,7 @@ func (s *Store[K, V]) Lease(
 func (g *segment[K, V]) lease(key K, hash uint32, terms tarn.LeaseTerms) (l tarn.Lease[V]) {
 	if n := g.live(key, hash); n != nil {
 		if n.marks.hit() {
-			g.policy.Used(n.hash, n.place)
+			g.policyOf(n).Used(n.hash, n.place)
 		}
 		l.Entry, l.Found = g.entryOf(n), true
 		if !terms.Refresh {

@@ -144,10 +144,11 @@ func (n *node[K, V]) entry() tarn.Entry[V] {
 	return e
 }
 
-// write changes the entry in place, and reports whether it could.
+// write changes the entry in place, and reports whether it could. A value and an absence have different places.
 func (n *node[K, V]) write(e *tarn.Entry[V], w words) bool {
 	version, flags := n.version.Load(), flagsOf(e)
-	if w.n == 0 || version&isTagged != 0 || e.Tags != nil || version&isTimed == 0 && e.Fresh|e.Expires != 0 {
+	if w.n == 0 || (version^flags)&isNegative != 0 || version&isTagged != 0 || e.Tags != nil ||
+		version&isTimed == 0 && e.Fresh|e.Expires != 0 {
 		return false
 	}
 	if w.n > 1 || version&isTimed != 0 || flags != version&isNoHit {

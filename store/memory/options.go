@@ -21,9 +21,18 @@ type Options[K comparable, V any] struct {
 	// lock, and any number of goroutines may call it at once. A negative weight refuses the entry with an error;
 	// a weight of zero counts as one, since a store of weightless entries would have no bound.
 	//
-	// Weigh is not asked about remembered absences, which have no value. One weighs a 65,536th of MaxWeight,
-	// rounded up.
+	// Weigh is not asked about remembered absences, which have no value. MaxNegative says what they weigh.
 	Weigh func(key K, value V) int64
+
+	// MaxNegative bounds the number of remembered absences ([tarn.Entry].Negative) apart from values, within the bound
+	// of both. Once there are so many, an absence makes another absence leave, one that is asked for less. So however
+	// many come, values have the rest of the bound; they have what absences do not use as well, and lose that again to
+	// absences that come. 0: a 64th of MaxEntries, one at least. It is less than MaxEntries, and Resize changes it in
+	// proportion.
+	//
+	// With MaxWeight it is 1,024 if left out, and so many absences weigh a 64th of MaxWeight together. One of them weighs
+	// 1 at least, and there are fewer where that would be more than the 64th.
+	MaxNegative int
 
 	// OnRemove is told once of each value that leaves the store, after it has left, outside every lock, on the
 	// goroutine of the operation that removed it or on the store's own that removes what has expired. So any number
@@ -85,6 +94,11 @@ func (o Options[K, V]) check() (bound int64) {
 		panic(fmt.Sprintf("memory: Options.MaxEntries is negative: %d", o.MaxEntries))
 	case o.MaxWeight < 0:
 		panic(fmt.Sprintf("memory: Options.MaxWeight is negative: %d", o.MaxWeight))
+	case o.MaxNegative < 0:
+		panic(fmt.Sprintf("memory: Options.MaxNegative is negative: %d", o.MaxNegative))
+	case o.MaxEntries > 0 && o.MaxNegative >= o.MaxEntries:
+		panic(fmt.Sprintf("memory: Options.MaxNegative is %d, which leaves nothing of Options.MaxEntries, %d, to values",
+			o.MaxNegative, o.MaxEntries))
 	case o.MaxEntries > 0 && o.MaxWeight > 0:
 		panic("memory: Options.MaxEntries and Options.MaxWeight are both set; choose one")
 	case o.MaxEntries > 0 && o.Weigh != nil:

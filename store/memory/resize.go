@@ -23,7 +23,7 @@ func (s *Store[K, V]) Resize(bound int64) error {
 	}
 	before := s.bound.Load()
 	s.setBound(bound)
-	for s.taken.Load() > bound {
+	for s.excessive() {
 		for i := range s.segments {
 			if err := s.resizeSome(&s.segments[i]); err != nil {
 				return err
@@ -52,13 +52,16 @@ func (g *segment[K, V]) slim() (more bool) {
 	if g.store.options.Weigh == nil {
 		entries = int(g.store.bound.Load()) / len(g.store.segments)
 	}
-	return g.policy.Shrink(entries)
+	if g.absent != nil {
+		more = g.absent.Shrink(int(g.store.absences.bound.Load()) / len(g.store.segments))
+	}
+	return g.policy.Shrink(entries) || more
 }
 
 // setBound changes the bound while nobody takes of it: a segment that is locked may go by one bound throughout.
 func (s *Store[K, V]) setBound(bound int64) {
 	s.lockAll()
-	s.bound.Store(bound)
+	s.setBounds(bound)
 	for i := range s.segments {
 		s.segments[i].mu.Unlock()
 	}
@@ -74,7 +77,14 @@ func (s *Store[K, V]) resizeSome(g *segment[K, V]) error {
 	}
 	bound := s.bound.Load()
 	share := uint64(bound) / uint64(len(s.segments))
-	for n := resizeChunk; n > 0 && s.taken.Load() > bound && g.policy.Weight() > share && g.policy.EvictOne(); n-- {
+	few := int(s.absences.bound.Load()) / len(s.segments)
+	for n := resizeChunk; n > 0; n-- {
+		switch {
+		case s.excessiveAbsences() && g.absences() > few && g.evictAbsence():
+		case s.taken.Load() > bound && g.weight() > share && (g.policy.EvictOne() || g.evictAbsence()):
+		default:
+			n = 0
+		}
 		g.giveBack()
 	}
 	c := g.unlock()

@@ -20,7 +20,7 @@ func (s *Store[K, V]) Len() int {
 	for i := range s.segments {
 		g := &s.segments[i]
 		g.mu.Lock()
-		n += g.policy.Len()
+		n += g.policy.Len() + g.absences()
 		g.mu.Unlock()
 	}
 	return n

@@ -16,7 +16,8 @@ type segment[K comparable, V any] struct {
 
 	mu          sync.Mutex // protects all below, and changes of the table
 	store       *Store[K, V]
-	policy      *policy.Policy // its limit is what this segment has taken of the store's bound
+	policy      *policy.Policy // of values; its limit is what this segment has taken of the store's bound for them
+	absent      *policy.Policy // of absences; nil: there were none yet
 	records     records[K]
 	change      change[K, V]
 	left        int // entries that left the table in this operation
@@ -25,7 +26,7 @@ type segment[K comparable, V any] struct {
 	expirations uint64
 	refused     uint64
 
-	_ [48]byte // so that neighbours do not share a cache line, and all begin alike
+	_ [40]byte // so that neighbours do not share a cache line, and all begin alike
 }
 
 // change gathers what one operation does and has to tell once it has let go of mu.
@@ -86,6 +87,9 @@ func (g *segment[K, V]) giveBack() {
 	if excess := g.policy.Limit() - g.policy.Weight(); excess > 0 {
 		g.policy.SetLimit(g.policy.Weight())
 		g.store.give(excess)
+	}
+	if g.absent != nil {
+		g.giveBackAbsences()
 	}
 }
 
@@ -173,8 +177,9 @@ func (g *segment[K, V]) put(
 // replace gives a node another entry, or another node its place, which may be at hand.
 func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64, fresh *node[K, V]) {
 	g.noteNode(n, Replaced)
-	n = g.rewrite(n, e, fresh)
-	if g.store.options.Weigh == nil {
+	turns := n.negative() != e.Negative
+	n = g.rewrite(n, e, weight, fresh)
+	if turns || e.Negative || g.store.options.Weigh == nil {
 		return
 	}
 	g.take(weight)
@@ -184,8 +189,8 @@ func (g *segment[K, V]) replace(n *node[K, V], e *tarn.Entry[V], weight uint64, 
 }
 
 // rewrite gives a node another entry, or another node its place, which it returns. That is a use. The other node may be
-// at hand.
-func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, V]) *node[K, V] {
+// at hand. The weight is looked at if an absence turns into a value.
+func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], weight uint64, other *node[K, V]) *node[K, V] {
 	if n.write(e, g.table.words) {
 		n.marks.hit()
 		if e.Expires != 0 {
@@ -196,9 +201,16 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, 
 	if other == nil {
 		other = newNode(n.key, n.hash, e)
 	}
+	turns := n.negative() != other.negative()
+	if turns {
+		g.leave(n)
+	}
 	other.place = n.place
 	other.marks.inherit(&n.marks)
 	g.table.replace(n, other)
+	if turns {
+		g.turned(other, weight)
+	}
 	g.store.untag(n)
 	return other
 }
@@ -206,15 +218,26 @@ func (g *segment[K, V]) rewrite(n *node[K, V], e *tarn.Entry[V], other *node[K, 
 // insert puts a node in whose key is not there. What has to make room leaves before readers can find it, so that there
 // never are too many.
 func (g *segment[K, V]) insert(n *node[K, V], weight uint64) {
-	g.take(weight)
-	if g.table.dues.any() && g.policy.Weight()+weight > g.policy.Limit() && g.table.dues.next().Passed(g.now()) {
-		g.expire(fewExpired) // what has expired makes room before what has not
-	}
-	n.place = g.policy.Insert(n.hash, weight)
+	n.place = g.enter(n, weight)
 	g.table.insert(n)
 }
 
+// enter gives a node a place with its policy, which makes room for it.
+func (g *segment[K, V]) enter(n *node[K, V], weight uint64) policy.Place {
+	if n.negative() {
+		return g.enterAbsence(n.hash)
+	}
+	g.take(weight)
+	if g.policy.Weight()+weight > g.policy.Limit() && g.due() {
+		g.expire(fewExpired) // what has expired makes room before what has not
+	}
+	return g.policy.Insert(n.hash, weight)
+}
+
 const fewExpired = 32 // entries
+
+// due reports whether there may be something that has expired.
+func (g *segment[K, V]) due() bool { return g.table.dues.any() && g.table.dues.next().Passed(g.now()) }
 
 // take takes room for a weight from what the store has left, as far as there is some.
 func (g *segment[K, V]) take(weight uint64) { g.reserve(g.policy.Weight() + weight) }
@@ -227,7 +250,7 @@ func (g *segment[K, V]) empty(key K, hash uint32, cause Cause) {
 }
 
 func (g *segment[K, V]) remove(n *node[K, V], cause Cause) {
-	g.policy.Remove(n.place)
+	g.leave(n)
 	g.drop(n, cause)
 }
 
@@ -274,21 +297,21 @@ func (g *segment[K, V]) note(key K, value V, negative bool, expires ttl.Time, ca
 	}
 }
 
-// entries is what the policy asks a segment.
+// entries is what the policy for values asks a segment.
 type entries[K comparable, V any] segment[K, V]
 
 func (g *entries[K, V]) Uses(hash uint32, at policy.Place) uint32 {
-	return g.table.findAt(hash, at).marks.take()
+	return g.table.findAt(hash, at, 0).marks.take()
 }
 
 func (g *entries[K, V]) Moved(hash uint32, from, to policy.Place) {
-	g.table.findAt(hash, from).place = to
+	g.table.findAt(hash, from, 0).place = to
 }
 
 func (g *entries[K, V]) Evict(hash uint32, at policy.Place) {
-	(*segment[K, V])(g).drop(g.table.findAt(hash, at), Evicted)
+	(*segment[K, V])(g).drop(g.table.findAt(hash, at, 0), Evicted)
 }
 
 func (g *entries[K, V]) Watch(hash uint32, at policy.Place, on bool) {
-	g.table.findAt(hash, at).marks.watch(on)
+	g.table.findAt(hash, at, 0).marks.watch(on)
 }

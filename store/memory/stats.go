@@ -8,9 +8,10 @@ type Stats struct {
 	Expirations uint64 // entries removed after their lives
 	Refused     uint64 // entries refused as too heavy, or for a negative weight
 
-	Entries int   // as of Len
-	Weight  int64 // the sum of the entries' weights; without Weigh each weighs 1
-	Bound   int64 // the bound in force: MaxEntries or MaxWeight, or what Resize has made of it
+	Entries   int   // as of Len
+	Negatives int   // those of them that are remembered absences
+	Weight    int64 // the sum of the entries' weights; without Weigh each weighs 1
+	Bound     int64 // the bound in force: MaxEntries or MaxWeight, or what Resize has made of it
 }
 
 // Stats returns the counts as they are now. They are not from one instant.
@@ -24,7 +25,7 @@ func (s *Store[K, V]) Stats() Stats {
 		stats.Refused += g.refused
 		g.mu.Unlock()
 	}
-	stats.Entries, stats.Weight = s.Len(), s.taken.Load()
+	stats.Entries, stats.Negatives, stats.Weight = s.Len(), int(s.absences.taken.Load()), s.taken.Load()
 	stats.Hits, stats.Misses = s.counts.sum()
 	return stats
 }

@@ -24,6 +24,9 @@
 // Rashmi: FIFO Queues are All You Need for Cache Eviction, SOSP 2023). The simulations count entries, whatever they
 // weigh.
 //
+// Remembered absences have a policy of their own, and a share of the bound ([Options.MaxNegative]): beyond it they leave
+// for one another, so that whoever asks for random keys does not flush values.
+//
 // The bound is one for all segments, which take room from it as their keys come. What has expired leaves in parts of
 // some hundred entries, each under a lock of its own.
 //
@@ -70,7 +73,8 @@ type Store[K comparable, V any] struct {
 
 	_ [64]byte // what writes change is not on a cache line that every operation reads
 
-	room     // whose bound and what is taken of it all segments share
+	room          // whose bound and what is taken of it all segments share
+	absences room // the same by number, of remembered absences
 	tags     tags
 	tokens   guard.Tokens
 	resizing sync.Mutex // one Resize at a time; taken before any segment's mu
@@ -92,7 +96,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 		counts:   newCounts(),
 		plain:    opts.Weigh == nil && opts.OnRemove == nil && opts.Observer == nil,
 	}
-	s.bound.Store(bound)
+	s.setBounds(bound)
 	s.tags.moment.Store(1)
 	s.tags.litter.most.Store(leastLitter)
 	for i := range s.segments {
@@ -243,7 +247,7 @@ func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *t
 	}
 	switch {
 	case at != nil:
-		g.rewrite(at, e, fresh)
+		g.rewrite(at, e, 1, fresh)
 	case fresh != nil:
 		g.insert(fresh, 1)
 	default:
@@ -320,6 +324,7 @@ func (s *Store[K, V]) Clear(ctx context.Context) error {
 func (g *segment[K, V]) takeAll() (old contents[K, V]) {
 	old = g.table.takeAll()
 	g.policy.Clear()
+	g.clearAbsences()
 	g.giveBack()
 	return old
 }
@@ -358,6 +363,7 @@ func (s *Store[K, V]) Close() error {
 			g.takeAll()
 			g.records = records[K]{}
 			g.policy = policy.New((*entries[K, V])(g), policy.Options{}) // of no size
+			g.absent = nil
 		}
 		g.mu.Unlock()
 	}

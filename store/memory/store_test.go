@@ -73,6 +73,8 @@ func TestNewPanicsNamingTheField(t *testing.T) {
 		{"a store needs a bound", memory.Options[string, int]{}, "MaxEntries"},
 		{"only one bound", memory.Options[string, int]{MaxEntries: 1, MaxWeight: 1, Weigh: weigh}, "both"},
 		{"negative entries", memory.Options[string, int]{MaxEntries: -1}, "MaxEntries is negative"},
+		{"negative absences", memory.Options[string, int]{MaxEntries: 9, MaxNegative: -1}, "MaxNegative is negative: -1"},
+		{"absences leave room", memory.Options[string, int]{MaxEntries: 9, MaxNegative: 9}, "MaxNegative is 9"},
 		{"negative weight", memory.Options[string, int]{MaxWeight: -1, Weigh: weigh}, "MaxWeight is negative"},
 		{"a weight needs a scale", memory.Options[string, int]{MaxWeight: 1}, "Weigh is nil"},
 		{"a scale needs a bound", memory.Options[string, int]{Weigh: weigh}, "MaxWeight is not"},

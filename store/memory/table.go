@@ -161,12 +161,12 @@ func (t *table[K, V]) bucketFor(hash uint32) *bucket[K, V] {
 	return t.bucket(t.shape().bucket(hash))
 }
 
-// findAt returns the node that has a place with the policy.
-func (t *table[K, V]) findAt(hash uint32, place policy.Place) *node[K, V] {
+// findAt returns the node that has a place with the policy for values, or for what is isNegative.
+func (t *table[K, V]) findAt(hash uint32, place policy.Place, kind uint32) *node[K, V] {
 	for b := t.bucketFor(hash); b != nil; b = b.next.Load() {
 		for m := matches(b.tags.Load(), tagOf(hash)); m != 0; m &= m - 1 {
 			n := b.slots[bits.TrailingZeros64(m)/8].Load()
-			if n != nil && n.place == place && n.hash == hash {
+			if n != nil && n.place == place && n.hash == hash && n.version.Load()&isNegative == kind {
 				return n
 			}
 		}

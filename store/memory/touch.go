@@ -59,7 +59,7 @@ func (g *segment[K, V]) touch(n *node[K, V], expires ttl.Time) {
 	} else {
 		e := n.entry() // without tags, for what has some has room for deadlines
 		e.Expires = expires
-		n = g.rewrite(n, &e, nil)
+		n = g.rewrite(n, &e, 0, nil)
 	}
 	if g.passed(expires) {
 		g.remove(n, Expired)
