@@ -5,7 +5,7 @@ import "sync/atomic"
 // Stats are the counts of a Store since it was made. How often copies were hit, the near store counts.
 type Stats struct {
 	Kept    uint64 // copies that were made
-	Refused uint64 // and those that were not, since the key had changed or trust was lost while they were read
+	Refused uint64 // and those that were not: what was read changed meanwhile, trust was lost, or near keeps no tags
 	Changed uint64 // keys that were told to have changed
 	Tags    uint64 // tags that were told to have been invalidated
 	Lost    uint64 // times that all copies were dropped, since changes were not told

@@ -9,7 +9,10 @@ import (
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/farstore"
+	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/store/faulty"
+	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/store/redisstore"
 	"github.com/tarncache/tarn/store/tiered"
 	"github.com/tarncache/tarn/ttl"
 )
@@ -393,4 +396,51 @@ func TestNearWithoutTags(t *testing.T) {
 		}
 		f.copied(t, "m", true)
 	})
+}
+
+// TestTagsOverRedis has two processes on a real Redis: a tag that one invalidates is told to the other by its name.
+func TestTagsOverRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	stores, nears := make([]*tiered.Store[string, int], 2), make([]*nearStore, 2)
+	for i := range stores {
+		nears[i] = memory.New(memory.Options[string, int]{MaxEntries: 100})
+		t.Cleanup(func() { nears[i].Close() })
+		stores[i] = tiered.New(nears[i], redisstore.New(server.Client(), redisstore.Config[string, int]{
+			Namespace: "tags", Partitions: 4,
+		}))
+		t.Cleanup(func() { stores[i].Close() })
+	}
+	eventually := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("it is never so that %s", what)
+			}
+		}
+	}
+	has := func(s *tiered.Store[string, int], key string) bool {
+		_, found, err := s.Get(t.Context(), key)
+		return found && err == nil
+	}
+	a, b := stores[0], stores[1]
+	eventually("copies are trusted", func() bool { return a.Trusted() && b.Trusted() })
+	for key, tag := range map[string]string{"k": "t", "l": "u"} {
+		if err := a.Set(t.Context(), key, entry{Value: 1, Tags: tagged(t, tag)}); err != nil {
+			t.Fatal(err)
+		}
+		eventually("the other process has a copy", func() bool { return has(b, key) && has(b, key) && nears[1].Len() > 0 })
+	}
+	eventually("there are two copies", func() bool { return has(b, "k") && has(b, "l") && nears[1].Len() == 2 })
+	before := b.Stats()
+	if err := a.InvalidateTags(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	if has(a, "k") {
+		t.Error("the process that has invalidated the tag still has the entry")
+	}
+	eventually("the other process has it no more", func() bool { return !has(b, "k") })
+	if now := b.Stats(); now.Tags != before.Tags+1 || now.Lost != before.Lost || !has(b, "l") {
+		t.Errorf("%+v, then %+v: it was not told by name", before, now)
+	}
 }
