@@ -23,7 +23,7 @@ func (f ObserverFunc) Observe(ctx context.Context, e Event) { f(ctx, e) }
 type Event struct {
 	Kind     EventKind
 	N        int           // how many keys it concerns; at least 1
-	Duration time.Duration // of Loaded, LoadFailed, Flushed and Retried: how long the source took; of Blocked: the wait
+	Duration time.Duration // of Loaded, LoadFailed, Written, WriteFailed, Flushed and Retried: how long the source took; of Blocked: the wait
 	Age      time.Duration // of Flushed: how long the oldest of the writes had been pending
 	Attempt  int           // of Retried and DeadLettered: how often it was tried
 	Err      error         // of the failures

@@ -193,8 +193,9 @@ func (w *sourceWriter[K, V]) guarded(
 	save := func(outcomes []tarn.Outcome[V]) error {
 		here := &written{parent: writingOf(ctx), writer: w, keys: keys}
 		defer here.ended.Store(true)
+		began := time.Now()
 		err := write(context.WithValue(ctx, writingKey{}, here), outcomes)
-		w.report(ctx, keys, err)
+		w.report(ctx, keys, err, time.Since(began))
 		if err != nil {
 			return fmt.Errorf("tarn: write: %w", err)
 		}
@@ -206,8 +207,8 @@ func (w *sourceWriter[K, V]) guarded(
 	return underHold(ctx, &w.config.common, w.config.settleTimeout, w.inner, keys, save)
 }
 
-// report tells the observer what was written and what was not.
-func (w *sourceWriter[K, V]) report(ctx context.Context, keys []K, err error) {
+// report tells the observer what was written and what was not, and how long the source took.
+func (w *sourceWriter[K, V]) report(ctx context.Context, keys []K, err error, took time.Duration) {
 	if w.config.observer == nil {
 		return
 	}
@@ -219,8 +220,8 @@ func (w *sourceWriter[K, V]) report(ctx context.Context, keys []K, err error) {
 			failed = append(failed, key)
 		}
 	}
-	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWritten}, written...)
-	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWriteFailed, Err: err}, failed...)
+	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWritten, Duration: took}, written...)
+	observeKeys(ctx, &w.config.common, tarn.Event{Kind: tarn.EventWriteFailed, Duration: took, Err: err}, failed...)
 }
 
 // underHold holds keys, runs write, and settles with the outcomes that write has set: a key of which it set none is

@@ -644,15 +644,20 @@ func TestWriteEvents(t *testing.T) {
 		if !keeps {
 			c = strategies.WriteAround(in, batchTable{src}, strategies.WithObserver(seen))
 		}
+		src.on(stall(time.Second), nil)
 		require.NoError(t, c.SetMany(t.Context(), []string{"a", "b"}, []int{1, 2}))
 		require.Equal(t, 2, seen.count(tarn.EventWritten))
-		src.on(broken, nil)
+		require.Equal(t, 2*time.Second, seen.all[len(seen.all)-1].Duration, "as long as the source took for both")
+		src.on(func(ctx context.Context, op tarn.Op[string, int]) error {
+			return errors.Join(stall(2*time.Second)(ctx, op), errBroken)
+		}, nil)
 		require.Error(t, c.DeleteMany(t.Context(), []string{"a", "b"}))
 		require.Equal(t, 2, seen.count(tarn.EventWriteFailed))
 		require.Equal(t, 2, seen.count(tarn.EventWritten))
 		for _, e := range seen.all {
 			if e.Kind == tarn.EventWriteFailed {
 				require.True(t, errors.Is(e.Err, errBroken))
+				require.Equal(t, 4*time.Second, e.Duration)
 			}
 		}
 	})
