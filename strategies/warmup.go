@@ -199,7 +199,7 @@ func (w *warmUp[K, V]) begin(ctx context.Context, keys []K) {
 	go w.load(ctx, b)
 }
 
-// load loads what is missing of a batch. What the store or the observer does there, nobody else could see.
+// load loads what is missing of a batch. A panic there, such as one of WithLoadContext's function, nobody else could see.
 func (w *warmUp[K, V]) load(ctx context.Context, b warmBatch[K, V]) {
 	returned := false
 	defer func() {

@@ -305,6 +305,33 @@ func TestWarmUpPanics(t *testing.T) {
 	})
 }
 
+// What the application has run beside its loader may panic too, or take its time: the keys fail, and WarmUp does not return
+// before it is over.
+func TestWarmUpWaitsForWhatItBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f func(ctx context.Context) context.Context
+		c := strategies.ReadThrough(newMemory[int, int](t), tarn.Loader[int, int](newWells()),
+			strategies.WithLoadContext(func(ctx context.Context) context.Context { return f(ctx) }))
+		f = func(context.Context) context.Context { panic("oh") }
+		p, err := c.WarmUp(t.Context(), upTo(10), strategies.WarmUpConfig{})
+		var panicked *tarn.PanicError
+		require.ErrorAs(t, err, &panicked)
+		require.Equal(t, 10, p.Failed)
+
+		f = func(ctx context.Context) context.Context { time.Sleep(time.Second); return ctx }
+		start := time.Now()
+		require.PanicsWithValue(t, "ah", func() {
+			_, _ = c.WarmUp(t.Context(), func(yield func(int) bool) {
+				yield(1)
+				synctest.Wait() // it has begun
+				panic("ah")
+			}, strategies.WarmUpConfig{Batch: 1})
+		})
+		require.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
 // Keys that come twice, or equal nothing, are harmless.
 func TestWarmUpOfOddKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
