@@ -123,7 +123,8 @@ func (s *Store[K, V]) unhold(keys []K, hashes []uint64, before []guard.Record, n
 	}
 }
 
-// Settle ends holds. An entry that is too heavy, or has expired, leaves its key empty; that is no error, for its
+// Settle ends holds. An entry that is too heavy, has expired, or has tags that are without a stamp or one of which was
+// invalidated after it, leaves its key empty; that is no error, for its
 // source has it. Stored is false then, and [Stats] counts what was refused. If Weigh or OnRemove panics, the holds
 // end all the same, those that had not ended by then with their keys empty.
 func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {

@@ -129,8 +129,8 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 	return nil
 }
 
-// Fill ends leases and stores entries where they stood. An entry that is too heavy, or has expired, leaves its key
-// empty; that is no error, for whoever loaded the value can still use it. Stored is false then, and [Stats]
+// Fill ends leases and stores entries where they stood. An entry that is too heavy, has expired, or has tags that are
+// without a stamp or one of which was invalidated after it, leaves its key empty; that is no error, for whoever loaded the value can still use it. Stored is false then, and [Stats]
 // counts what was refused. If Weigh or OnRemove panics, all of the leases end.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {

@@ -30,6 +30,9 @@
 // The bound is one for all segments, which take room from it as their keys come. What has expired leaves in parts of
 // some hundred entries, each under a lock of its own.
 //
+// An entry with tags points to a record of each, which says when the tag was last invalidated; so an invalidation writes
+// to one record, and a hit reads those of its entry. Entries without tags have no room for them.
+//
 // Values are kept as they are given. If V is a pointer, a slice or a map, the caller and every reader share what
 // it refers to, and nobody may change it.
 package memory
@@ -49,8 +52,8 @@ import (
 
 // Store is a [tarn.Store] in memory, for any number of goroutines. Make one with [New].
 //
-// It has every capability that package tarn names: batches, add, touch, compute, clear, scan, a clock, leases and
-// holds.
+// It has every capability that package tarn names: batches, add, touch, compute, clear, scan, a clock, leases, holds
+// and tags.
 //
 // A hit allocates nothing, and reads the clock once, or not at all if the entry has no deadline. It waits for nothing,
 // unless it meets writes of its own entry time and again, when it takes their lock in the end. No method waits for
@@ -83,7 +86,8 @@ type Store[K comparable, V any] struct {
 
 // New returns an empty Store. It panics if the options make no sense.
 //
-// While entries with deadlines are in it, the store removes them when they have expired, on a goroutine that runs
+// While entries with deadlines are in it, the store removes them when they have expired, and what was invalidated by a
+// tag once it is a quarter of all, on a goroutine that runs
 // for as long as that takes, one at a time. Close ends it and waits. A store that nobody refers to any more is
 // collected, closed or not.
 func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,4 +185,35 @@ func TestMuchThatWasInvalidatedIsRemoved(t *testing.T) {
 		}
 		require.NoError(t, checkRecords(s))
 	})
+}
+
+// TestComputeDuringAnInvalidation that has its moment, but has not come to the entry's tag when the Compute stores: it
+// reaches what the Compute made of the entry.
+func TestComputeDuringAnInvalidation(t *testing.T) {
+	s := New(Options[int, int]{MaxEntries: 10})
+	defer s.Close()
+	ctx := context.Background()
+	for round := range 100 {
+		require.NoError(t, s.Set(ctx, 1, tarn.Entry[int]{Value: round, Tags: mustTags(0, "x")}))
+		invalidated := make(chan struct{})
+		_, _, err := s.Compute(ctx, 1, func(old tarn.Entry[int], found bool) (tarn.Entry[int], tarn.ComputeOp) {
+			if !found {
+				return old, tarn.ComputeKeep
+			}
+			s.tags.invalidating.Lock()
+			moment := s.tags.moment.Add(1)
+			go func() {
+				defer close(invalidated)
+				defer s.tags.invalidating.Unlock()
+				runtime.Gosched()
+				s.tags.litter.add(s.tags.part(s.seed, "x").invalidate("x", moment))
+			}()
+			return tarn.Entry[int]{Value: old.Value, Tags: mustTags(0, "x")}, tarn.ComputeStore
+		})
+		require.NoError(t, err)
+		<-invalidated
+		_, found, err := s.Get(ctx, 1)
+		require.NoError(t, err)
+		require.False(t, found, "in round %d", round)
+	}
 }

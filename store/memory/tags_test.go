@@ -132,7 +132,7 @@ func BenchmarkInvalidateTags(b *testing.B) {
 			b.ReportAllocs()
 			begun := time.Now()
 			_ = s.InvalidateTags(ctx, "x")
-			b.ReportMetric(float64(time.Since(begun)), "ns/first")
+			first := time.Since(begun)
 			for i := range entries {
 				if _, found, _ := s.Get(ctx, i); found {
 					b.Fatal("found what was invalidated")
@@ -141,10 +141,12 @@ func BenchmarkInvalidateTags(b *testing.B) {
 			for entries > 1000 && s.Len() > 0 {
 				time.Sleep(time.Millisecond)
 			}
-			b.ReportMetric(float64(time.Since(begun).Milliseconds()), "ms/swept")
+			swept := time.Since(begun)
 			for b.Loop() {
 				_ = s.InvalidateTags(ctx, "x")
 			}
+			b.ReportMetric(float64(first), "ns/first")
+			b.ReportMetric(float64(swept.Milliseconds()), "ms/swept")
 		})
 	}
 }
