@@ -77,7 +77,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 			require.Equal(t, pause, shedBy(t, load(t, l), source.ByBreaker).After)
 			time.Sleep(pause - 1)
 			require.Equal(t, time.Duration(1), shedBy(t, load(t, l), source.ByBreaker).After)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			require.Equal(t, source.HalfOpen, l.State())
 			require.Equal(t, errBroken, load(t, l), "one call is let through")
 			require.Equal(t, source.Open, l.State())
@@ -173,7 +173,7 @@ func TestNoProbeHoldsTheBreakerUp(t *testing.T) {
 					time.Sleep(tt.takes - 1)
 					synctest.Wait()
 					shedBy(t, load(t, l), source.ByBreaker)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					synctest.Wait()
 				}
 				require.Equal(t, tt.state, l.State())
