@@ -3,6 +3,7 @@ package tiered_test
 import (
 	"strconv"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/internal/farstore"
@@ -34,6 +35,7 @@ func TestRandomMissesDoNotFlushCopies(t *testing.T) {
 				}
 			}
 		}
+		synctest.Wait() // copies are trusted by then
 		fill("value", 600, tarn.Entry[int]{Value: 1})
 		fill("absent", 5000, tarn.Entry[int]{Negative: true})
 		for i := range 600 {
