@@ -29,6 +29,12 @@ func BenchmarkFeature(b *testing.B) {
 		{"timeouts", stale, []strategies.ReadOption{
 			strategies.WithSoftTimeout(time.Second), strategies.WithStoreTimeout(time.Second),
 		}},
+		{"untagged", hour, []strategies.ReadOption{
+			strategies.WithTags(func(int64, Product) []string { return nil }),
+		}},
+		{"tagged", hour, []strategies.ReadOption{
+			strategies.WithTags(func(int64, Product) []string { return []string{"brand", "shelf", "season"} }),
+		}},
 		{"observer", hour, []strategies.ReadOption{strategies.WithObserver(observe.NewCounter())}},
 	} {
 		b.Run("with="+f.name, func(b *testing.B) {
