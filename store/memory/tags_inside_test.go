@@ -163,6 +163,7 @@ func TestMuchThatWasInvalidatedIsRemoved(t *testing.T) {
 		}
 		_ = s.InvalidateTags(ctx, "few")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := s.Len(); n != many+few {
 			t.Fatalf("%d entries, want %d", n, many+few)
 		}
@@ -170,16 +171,19 @@ func TestMuchThatWasInvalidatedIsRemoved(t *testing.T) {
 			_ = s.InvalidateTags(ctx, "few")
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := s.Len(); n != many+few {
 			t.Fatalf("%d entries, want %d", n, many+few)
 		}
 		_ = s.InvalidateTags(ctx, "3") // of 500
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := s.Len(); n != many*9/10 || told[Invalidated] != few+many/10 {
 			t.Fatalf("%d entries, want %d; told of %v", n, many*9/10, told)
 		}
 		_ = s.InvalidateTags(ctx, "many")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := s.Len(); n != 0 || told[Invalidated] != few+many || len(told) != 1 {
 			t.Fatalf("%d entries, want none; told of %v", n, told)
 		}
