@@ -16,7 +16,9 @@ import (
 )
 
 // Load adds the entries of a snapshot to a store. What the store has already stays, and so does what is held while it is
-// written. The store must be a [tarn.Adder] and a [tarn.Clocker], as store/memory is.
+// written. The store must be a [tarn.Adder] and a [tarn.Clocker], as store/memory is, and used by itself: one that processes
+// share, or a tiered one, is refused with an error that is [errors.ErrUnsupported], and the near store of a tiered one must
+// not be given, which Load cannot see.
 //
 // A snapshot is loaded whole or not at all: it is read twice, and nothing is added before it is known to be one of this
 // Format, and undamaged; otherwise the error is [ErrForeign], [ErrVersion] or [ErrDamaged]. If r is no [io.Seeker], what
@@ -35,6 +37,9 @@ func (f *Format[K, V]) Load(ctx context.Context, r io.Reader, store tarn.Store[K
 		return Result{}, err
 	case p.adder == nil:
 		return Result{}, fmt.Errorf("snapshot: load: the store is no tarn.Adder: %w", errors.ErrUnsupported)
+	case shared(store):
+		return Result{}, fmt.Errorf("snapshot: load: the store is shared, so a snapshot may be older than what others wrote: %w",
+			errors.ErrUnsupported)
 	}
 	if err := canceled(ctx, "load"); err != nil {
 		return Result{}, err
@@ -44,6 +49,12 @@ func (f *Format[K, V]) Load(ctx context.Context, r io.Reader, store tarn.Store[K
 		return res, fmt.Errorf("snapshot: load: %w", err)
 	}
 	return res, nil
+}
+
+// shared reports whether other processes use what the store has.
+func shared(store any) bool {
+	s, ok := tarn.As[tarn.Sharer](store)
+	return ok && s.Shared()
 }
 
 func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (res Result, err error) {

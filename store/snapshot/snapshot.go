@@ -8,6 +8,11 @@
 // What was written to the source, or invalidated, after the snapshot was taken, the snapshot does not know: an entry that
 // is loaded is as old as that, and lives for what it had left, by the wall clock. Give entries lives, and where that is not
 // enough, set Config.Stale, so that each is loaded from the source again when it is used.
+//
+// It is for a memory store that is used by itself. In the near store of a tiered one, copies would be older than that one
+// promises, and in a store that processes share, older than what another has written: never load a snapshot into either.
+//
+// Before a process ends, close the strategy, so that what it still writes is in the snapshot; then save; then close the store.
 package snapshot
 
 import (
@@ -97,7 +102,7 @@ func typeName[T any]() string {
 
 // Result says what became of the entries of a store or of a snapshot.
 type Result struct {
-	Entries int // saved, or loaded
+	Entries int // saved; or given to the store and accepted, which may have evicted some again
 	Expired int // their lives were over
 	Skipped int // Save: their key or value cannot be encoded; Load: the store has the key, or would not take it, or no tags
 }

@@ -24,9 +24,11 @@ import (
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/codec"
+	"github.com/tarncache/tarn/internal/farstore"
 	"github.com/tarncache/tarn/store/faulty"
 	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/store/snapshot"
+	"github.com/tarncache/tarn/store/tiered"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -335,6 +337,16 @@ func TestFaults(t *testing.T) {
 			context.Canceled},
 		{"load: a store that adds nothing", func() error { _, err := f.Load(t.Context(), bytes.NewReader(text), plain{from}); return err },
 			errors.ErrUnsupported},
+		{"load: a store that others share", func() error {
+			_, err := f.Load(t.Context(), bytes.NewReader(text), farstore.New(newStore[int, string](t, 10)).View())
+			return err
+		}, errors.ErrUnsupported},
+		{"load: one with copies of what others share", func() error {
+			both := tiered.New(newStore[int, string](t, 10), farstore.New(newStore[int, string](t, 10)).View())
+			defer both.Close()
+			_, err := f.Load(t.Context(), bytes.NewReader(text), faulty.New[int, string](both))
+			return err
+		}, errors.ErrUnsupported},
 		{"load: no such file", func() error { _, err := f.LoadFile(t.Context(), "no/such", from); return err }, fs.ErrNotExist},
 		{"save: no such folder", func() error { _, err := f.SaveFile(t.Context(), "no/such", from); return err }, fs.ErrNotExist},
 		{"load: the store fails", func() error {

@@ -133,7 +133,9 @@ type farParts[K comparable, V any] struct {
 }
 
 // New returns a Store that keeps copies of far's entries in near. What is in near already is dropped, and nobody else
-// may use near from now on. Both are the caller's, who closes what can be closed of them after the Store.
+// may use near from now on: it belongs to the Store alone, and whatever somebody else writes there, as by loading a
+// snapshot, is answered although it may be older than the far store allows. Both are the caller's, who closes what can be
+// closed of them after the Store.
 //
 // In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
 // second Store takes another one that is connected to the same place.
