@@ -296,7 +296,7 @@ func (s *standIn[K, V]) Settle(ctx context.Context, settlements []tarn.Settlemen
 		switch {
 		case verdict == guard.Leave:
 			return nil
-		case verdict == guard.Store && st.Store && !unstamped(&st.Entry):
+		case verdict == guard.Store && st.Store:
 			err := s.store.Set(ctx, st.Key, st.Entry)
 			st.Stored = err == nil
 			return err

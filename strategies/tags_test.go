@@ -558,12 +558,16 @@ func TestStampFails(t *testing.T) {
 			return byValue(key, v)
 		})
 		src := newTable(map[string]int{"a": 1, "none": 1})
-		through := strategies.WriteThrough(strategies.ReadThrough(store, src.source, tags, strategies.WithObserver(seen)), src)
-		require.NoError(t, through.Set(t.Context(), "a", 2))
-		require.Equal(t, 1, seen.count(tarn.EventStoreFailed))
-		requireNothing(t, store, "a")
-		require.NoError(t, through.Set(t.Context(), "none", 2))
-		requireTags(t, store, "none")
+		for i, o := range []strategies.ReadOption{strategies.WithHoldLife(time.Hour), strategies.WithoutHolds()} {
+			in := strategies.ReadThrough(store, src.source, tags, strategies.WithObserver(seen), o)
+			through := strategies.WriteThrough(in, src)
+			require.NoError(t, through.Set(t.Context(), "a", 2))
+			require.Equal(t, 2*i+1, seen.count(tarn.EventStoreFailed))
+			requireNothing(t, store, "a")
+			require.NoError(t, through.Set(t.Context(), "none", 2))
+			requireTags(t, store, "none")
+			require.NoError(t, store.Delete(t.Context(), "none"))
+		}
 
 		blind := strategies.ReadThrough(store, src.source, tags, strategies.WithBlindFills())
 		hasValue(t, 2, <-asked(t.Context(), blind, "a"))
@@ -572,6 +576,45 @@ func TestStampFails(t *testing.T) {
 		hasValue(t, 2, <-asked(t.Context(), blind, "a"))
 		requireTags(t, store, "a", "tens:0")
 		require.NoError(t, blind.Close(t.Context()))
+	})
+}
+
+// A write whose context ends while the store is asked for the moment is not begun.
+func TestContextEndsBeforeAWriteIsStamped(t *testing.T) {
+	store := newTamper(t)
+	src := newTable(map[string]int{})
+	in := strategies.ReadThrough(store, src.source, strategies.WithTags(byValue), strategies.WithoutHolds())
+	c := strategies.WriteThrough(in, src)
+	ctx, cancel := context.WithCancel(t.Context())
+	store.on(func(ctx context.Context, op string) error {
+		if op == "stamp" {
+			cancel()
+		}
+		return ctx.Err()
+	})
+	require.ErrorIs(t, c.Set(ctx, "a", 1), context.Canceled)
+	require.Empty(t, src.written())
+}
+
+// liar gives tags, and says that it gives none.
+type liar struct{ tarn.Loader[string, int] }
+
+func (liar) Untagged() bool { return true }
+
+func (l liar) LoadEntry(ctx context.Context, key string) (tarn.Loaded[int], error) {
+	v, err := l.Load(ctx, key)
+	return tarn.Loaded[int]{Value: v, Tags: []string{"key:" + key}}, err
+}
+
+// What has tags that nobody expected was not stamped before it was loaded, and is not stored.
+func TestUnexpectedTags(t *testing.T) {
+	onTagStores(t, 1, func(t *testing.T, stores []tarn.Store[string, int]) {
+		for _, o := range []strategies.ReadOption{strategies.WithLeaseWait(0), strategies.WithBlindFills()} {
+			c := strategies.ReadThrough(stores[0], liar{newSource(map[string]int{"a": 1})}, o)
+			hasValue(t, 1, <-asked(t.Context(), c, "a"))
+			requireNothing(t, stores[0], "a")
+			require.NoError(t, c.Close(t.Context()))
+		}
 	})
 }
 
