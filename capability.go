@@ -286,6 +286,10 @@ type Untagged interface {
 }
 
 // Loaded is what a source had under one key.
+//
+// A Policy that sets more than Fresh, Negative and Jitter, or that makes no sense, and bad Tags, cost the key its place in
+// the cache and the callers nothing: they are given the value, nothing is stored, and an old value is not served again. The
+// observer is told of an [EventFillDropped] whose error says why, each time; so a key that is always loaded may have one.
 type Loaded[V any] struct {
 	Value  V
 	Err    error       // in a batch: why there is no value; ErrNotFound if the source has no such key

@@ -40,7 +40,7 @@ const (
 	EventMiss                               // a read found nothing in the cache
 	EventLoaded                             // the source answered a load; that it has no such key is an answer
 	EventLoadFailed                         // a load failed
-	EventFillDropped                        // a loaded value was not stored: its key had changed, or the store refused it
+	EventFillDropped                        // a loaded value was not stored: its key had changed, the store refused it, or Err says what was wrong with its Policy or Tags
 	EventStoreFailed                        // the store failed; the source answered instead, if there is one
 	EventWritten                            // a write reached the source
 	EventWriteFailed                        // a write failed, or its outcome is unknown

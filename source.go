@@ -87,9 +87,9 @@ func (l *manyLoader[K, V]) LoadMany(ctx context.Context, keys []K, into []Loaded
 
 // LoadEntryFunc makes a Loader that is also an [EntryLoader], of a function that chooses how long each value lives, and by
 // which tags it can be invalidated: its Value, Policy and Tags count, Err is ignored. A nil Policy leaves the life to the
-// strategy; of any other, Fresh, Negative and Jitter count in place of the strategy's, also where they are zero. What comes
-// with one of the errors listed, or with ErrNotFound, says how long the absence is remembered, and its tags. It panics if
-// load is nil.
+// strategy; of any other, Fresh, Negative and Jitter count in place of the strategy's, also where they are zero. One that sets
+// anything else, or that makes no sense, is not obeyed; see [Loaded]. What comes with one of the errors listed, or with
+// ErrNotFound, says how long the absence is remembered, and its tags. It panics if load is nil.
 func LoadEntryFunc[K comparable, V any](
 	load func(ctx context.Context, key K) (Loaded[V], error), notFound ...error,
 ) Loader[K, V] {

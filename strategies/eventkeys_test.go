@@ -3,6 +3,7 @@ package strategies_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -79,21 +80,53 @@ func TestEventKeys(t *testing.T) {
 	}
 }
 
-// A loader may choose no more of a policy than its deadlines need.
+// A policy that a loader cannot choose, or that makes no sense, is told and not obeyed: the callers get what was loaded, as
+// with bad tags, nothing is kept, and the value that it replaces is not served again.
 func TestLoaderChoosesTooMuch(t *testing.T) {
-	for name, policy := range map[string]ttl.Policy{
-		"StaleIfError":         {Fresh: time.Hour, StaleIfError: time.Hour},
-		"StaleWhileRevalidate": {Fresh: time.Hour, StaleWhileRevalidate: time.Hour},
-		"Sliding":              {Sliding: time.Hour},
-		"EarlyRefresh":         {Fresh: time.Hour, EarlyRefresh: 1},
+	for says, policy := range map[string]ttl.Policy{
+		"sets StaleIfError:":                   {Fresh: time.Hour, StaleIfError: time.Hour},
+		"sets StaleWhileRevalidate:":           {Fresh: time.Hour, StaleWhileRevalidate: time.Hour},
+		"sets StaleIfError, Throttle:":         {Fresh: time.Hour, StaleIfError: time.Hour, Throttle: time.Minute},
+		"sets Sliding:":                        {Sliding: time.Hour},
+		"sets EarlyRefresh:":                   {Fresh: time.Hour, EarlyRefresh: math.NaN()},
+		"sets RefreshAfter:":                   {Fresh: time.Hour, RefreshAfter: 0.5},
+		"Policy.Jitter is not between 0 and 1": {Fresh: time.Hour, Jitter: 2},
+		"Policy.Fresh is negative":             {Fresh: -1},
+		"Policy.Negative is negative: -1ns":    {Negative: -1},
 	} {
-		mem := memory.New(memory.Options[string, int]{MaxEntries: 100})
-		c := strategies.ReadThrough(mem, tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
-			return tarn.Loaded[int]{Value: 1, Policy: &policy}, nil
-		}))
-		_, err := c.Get(t.Context(), "a")
-		require.ErrorContains(t, err, "more than Fresh, Negative and Jitter", name)
-		require.Zero(t, mem.Len(), name)
+		t.Run(says, func(t *testing.T) {
+			onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
+				seen := new(events)
+				var now tarn.Loaded[int]
+				load := tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) { return now, now.Err })
+				c := strategies.ReadThrough(store, load, strategies.WithObserver(seen), strategies.WithEventKeys(),
+					strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour}))
+				now = tarn.Loaded[int]{Value: 1}
+				hasValue(t, 1, <-asked(t.Context(), c, "a"))
+				time.Sleep(2 * time.Minute)
+				require.Zero(t, seen.count(tarn.EventFillDropped))
+
+				now = tarn.Loaded[int]{Value: 2, Policy: &policy}
+				hasValue(t, 2, <-asked(t.Context(), c, "a"), "who asks gets the value")
+				require.Equal(t, 2, seen.count(tarn.EventLoaded))
+				require.Zero(t, seen.count(tarn.EventLoadFailed))
+				require.Equal(t, 1, seen.count(tarn.EventFillDropped), "and the observer is told that it is not kept")
+				e := seen.all[len(seen.all)-1]
+				require.Equal(t, tarn.EventFillDropped, e.Kind)
+				require.ErrorContains(t, e.Err, says)
+				require.Equal(t, "a", e.Key)
+
+				hasValue(t, 2, <-asked(t.Context(), c, "a"))
+				require.Equal(t, 3, seen.count(tarn.EventLoaded), "nothing was stored")
+				now = tarn.Loaded[int]{Err: errBroken, Policy: &policy}
+				require.ErrorIs(t, (<-asked(t.Context(), c, "a")).err, errBroken, "and what was there before is not back")
+
+				now = tarn.Loaded[int]{Err: tarn.ErrNotFound, Policy: &policy}
+				require.Equal(t, tarn.ErrNotFound, (<-asked(t.Context(), c, "b")).err)
+				require.Equal(t, 3, seen.count(tarn.EventFillDropped), "an absence is no different")
+				require.NoError(t, c.Close(t.Context()))
+			})
+		})
 	}
 }
 

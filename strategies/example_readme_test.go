@@ -219,7 +219,8 @@ func Example_readmePolicies() {
 	found := strategies.ReadThrough(mem, tarn.LoadEntryFunc(
 		func(ctx context.Context, id int64) (tarn.Loaded[User], error) { // a life that the loader chooses
 			u, err := repo.Find(ctx, id)
-			return tarn.Loaded[User]{Value: u, Policy: &ttl.Policy{Fresh: time.Duration(id) * time.Minute}}, err
+			life := ttl.Policy{Fresh: time.Duration(id) * time.Minute, Negative: 10 * time.Second}
+			return tarn.Loaded[User]{Value: u, Policy: &life}, err
 		}, sql.ErrNoRows))
 	u, err := found.Get(ctx, 2)
 	fmt.Println(u.ID, err)
@@ -253,7 +254,7 @@ func Example_readmeResilience() {
 	users := strategies.ReadThrough(memory.New(memory.Options[int64, User]{MaxEntries: 10_000}), find,
 		strategies.WithTTL(ttl.Policy{
 			Fresh:                time.Minute,
-			RefreshAfter:         0.8,              // from 48 seconds on, whoever uses it has it reloaded in the background
+			RefreshAfter:         0.8,              // from 80 % of the life on, whoever uses it has it reloaded in the background
 			StaleWhileRevalidate: time.Minute,      // after that minute, the old value at once while one caller reloads
 			StaleIfError:         24 * time.Hour,   // and for a day, if the source fails
 			Throttle:             10 * time.Second, // then it is asked again only after this time, by one caller
@@ -261,10 +262,10 @@ func Example_readmeResilience() {
 		}),
 		strategies.WithSoftTimeout(100*time.Millisecond), // longer nobody waits who could be given an old value
 		strategies.WithLoadTimeout(5*time.Second),        // nor anybody longer than this
-		strategies.WithStoreTimeout(50*time.Millisecond), // a Redis that is slower has failed, and the source answers
+		strategies.WithStoreTimeout(50*time.Millisecond), // a Redis that is slower has failed; a read asks it up to twice first
 	)
 
-	a, err := users.Answer(ctx, 1) // Get, for who wants to know how old it is
+	a, err := users.Answer(ctx, 1) // Get, for who wants to know how it was answered, and how long that is fresh
 	fmt.Println(a.How, err)
 	a, err = users.Answer(ctx, 1)
 	fmt.Println(a.How, a.FreshFor > 50*time.Second, err)

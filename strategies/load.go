@@ -486,14 +486,12 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 			continue
 		}
 		e, ok, err := r.entry(&results[i])
-		if err != nil {
-			results[i] = tarn.Loaded[V]{Err: err}
-		}
 		if ok {
-			if err := r.tagged(&e, f.stamp, results[i].Tags); err != nil {
-				observeKeys(l.ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped, Err: err}, f.key)
-				ok = false
-			}
+			err = r.tagged(&e, f.stamp, results[i].Tags)
+		}
+		if err != nil {
+			observeKeys(l.ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped, Err: err}, f.key)
+			ok = false
 		}
 		fill := tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e}
 		switch err := results[i].Err; {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -289,8 +291,13 @@ func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error
 	return err == nil && r.untouched(f, now), err
 }
 
-// entry makes an entry of what was loaded; ok says whether there is one to store.
+// entry makes an entry of what was loaded; ok says whether there is one to store. err is what the loader said of it that
+// makes no sense: then it is not stored.
 func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err error) {
+	absent := errors.Is(res.Err, tarn.ErrNotFound)
+	if res.Err != nil && !absent {
+		return e, false, nil
+	}
 	policy := r.config.policy
 	if res.Policy != nil {
 		if err := ofLoader(res.Policy); err != nil {
@@ -298,23 +305,31 @@ func (r *reader[K, V]) entry(res *tarn.Loaded[V]) (e tarn.Entry[V], ok bool, err
 		}
 		policy.Fresh, policy.Negative, policy.Jitter = res.Policy.Fresh, res.Policy.Negative, res.Policy.Jitter
 	}
-	switch {
-	case res.Err == nil:
-		return r.positive(res.Value, policy), true, nil
-	case errors.Is(res.Err, tarn.ErrNotFound):
+	if absent {
 		e, ok = r.negative(policy)
 		return e, ok, nil
 	}
-	return e, false, nil
+	return r.positive(res.Value, policy), true, nil
 }
 
-// ofLoader returns an error if a policy makes no sense, or sets what a loader cannot choose.
+// ofLoader returns an error that names the fields if a policy sets what a loader cannot choose, or if it makes no sense.
 func ofLoader(p *ttl.Policy) error {
-	if p.StaleWhileRevalidate != 0 || p.StaleIfError != 0 || p.Throttle != 0 || p.Sliding != 0 ||
-		p.EarlyRefresh != 0 || p.RefreshAfter != 0 {
-		return errors.New("the loader's policy sets more than Fresh, Negative and Jitter")
+	chosen := *p
+	chosen.Fresh, chosen.Negative, chosen.Jitter = 0, 0, 0
+	if chosen == (ttl.Policy{}) {
+		if err := p.Validate(); err != nil {
+			return fmt.Errorf("tarn: load: the loader's policy: %w", err)
+		}
+		return nil
 	}
-	return p.Validate()
+	var names []string
+	for i, all := 0, reflect.ValueOf(chosen); i < all.NumField(); i++ {
+		if !all.Field(i).IsZero() {
+			names = append(names, all.Type().Field(i).Name)
+		}
+	}
+	return fmt.Errorf("tarn: load: the loader's policy sets %s: it can choose Fresh, Negative and Jitter alone",
+		strings.Join(names, ", "))
 }
 
 // positive is the entry of a value under policy.

@@ -119,23 +119,6 @@ func TestLivesAreExact(t *testing.T) {
 	})
 }
 
-func TestLoaderChoosesAPolicyThatMakesNoSense(t *testing.T) {
-	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
-		policy := ttl.Policy{Jitter: 2}
-		c := strategies.ReadThrough(store, tarn.LoadEntryFunc(func(context.Context, string) (tarn.Loaded[int], error) {
-			return tarn.Loaded[int]{Value: 1, Policy: &policy}, nil
-		}))
-		r := <-asked(t.Context(), c, "a")
-		require.ErrorContains(t, r.err, "Jitter")
-		require.Zero(t, r.v)
-		_, found, err := store.Get(t.Context(), "a")
-		require.NoError(t, err)
-		require.False(t, found)
-		policy.Jitter = 0.5
-		hasValue(t, 1, <-asked(t.Context(), c, "a"))
-	})
-}
-
 func TestCancelledContext(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store tarn.Store[string, int]) {
 		src := newSource(map[string]int{"a": 1, "b": 2})
