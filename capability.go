@@ -233,6 +233,9 @@ type Fill[K comparable, V any] struct {
 	Store  bool // store Entry if the lease stands; false: only give the lease back
 	Entry  Entry[V]
 	Stored bool // set by the Leaser: Entry was stored
+	// Over has the tags of the entry that the lease found, if it was there and had some: a Tagger stores nothing if one of
+	// them was invalidated since. What the source said may be as old as that entry, whatever tags Entry has.
+	Over *Tags
 }
 
 // Holder is a Store whose keys can be held while their source is written. A held key has no value, no lease can be
