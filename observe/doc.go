@@ -1,5 +1,5 @@
 // Package observe shows what a cache does: what its [tarn.Observer] is told, counted by a [Counter] and logged by [Log], and
-// the Stats of stores and strategies, read by [StatsOf] when somebody looks. [Var] shows both by package expvar; the
+// the Stats of stores, write-back and others, read by [StatsOf] when somebody looks. [Var] shows both by package expvar; the
 // modules observe/prometheus and observe/otel are where metrics go, and traces.
 //
 // Nothing here is global and nothing runs by itself: whoever wants to see something makes it, and publishes it under a name

@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Source has numbers that can be read at any time, by any number of goroutines. [StatsOf] makes one of a store or a
-// strategy; a [Counter] is one.
+// Source has numbers that can be read at any time, by any number of goroutines. [StatsOf] makes one of what has Stats; a
+// [Counter] is one.
 type Source interface {
 	// Stats returns the numbers as they are now, always the same ones but for values of labels that are new. The caller
 	// owns the slice.
@@ -29,9 +29,13 @@ type Stat struct {
 	Value float64
 }
 
-// StatsOf returns a Source of what the Stats method of a store or a strategy returns, of which it reads each field that is
-// a number: an unsigned one counts, and any other is what there is at the moment; a [time.Duration] is in seconds, and a
-// bool that is true is 1. It calls Stats once for each look.
+// StatsOf returns a Source of what a Stats method returns, of which it reads each field that is a number: an unsigned one
+// counts, and any other is what there is at the moment; a [time.Duration] is in seconds, and a bool that is true is 1. It
+// calls Stats once for each look.
+//
+// Stats have the stores memory, tiered and redisstore; of the strategies WriteBack and Accumulate, while the others tell
+// an Observer what they do; the journal of strategies/journal/bolt, the writer of strategies/fence, and what module source
+// puts around a loader.
 //
 // The Source is named after the type: "write_back" for a WriteBackStats, and after the package where the type is called
 // Stats and nothing more. It panics if of is nil, or what its Stats returns is no struct with a number.

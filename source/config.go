@@ -26,7 +26,7 @@ type Breaker struct {
 	// Off switches the breaker off.
 	Off bool
 
-	// Failures is how many calls in a row have to fail for the breaker to open. Zero: 5.
+	// Failures is how many calls in a row, retries included, have to fail for the breaker to open. Zero: 5.
 	Failures int
 
 	// Slow is how long a call may take. It counts as a failure as soon as it takes longer; what it answers then is passed on

@@ -9,6 +9,9 @@
 // leaves the key alone for the time of Throttle, as if the load had failed. So while more keys are due than the rate allows,
 // each has its turn only now and then; a Wait of some hundred milliseconds lets more of them find one.
 //
+// That there is no such key is an answer only if it is [tarn.ErrNotFound]: name the errors that say so, such as sql.ErrNoRows,
+// to [tarn.LoadFunc], or each absent row is a failure, by which the breaker opens.
+//
 // A call of LoadMany is one load, for the breaker, the budget and the rate. If some of its keys were answered, it has
 // succeeded, although others failed: a breaker keeps everything from the source, so it had better not open while that
 // answers something. Only the keys that failed are tried again.

@@ -38,7 +38,7 @@ var (
 )
 
 func ExampleNew_readme() {
-	find := source.New(tarn.LoadFunc(repo.Find, sql.ErrNoRows), source.Config{
+	find := source.New(tarn.LoadFunc(repo.Find, sql.ErrNoRows), source.Config{ // ErrNoRows: else an absent row is a failure
 		Breaker: source.Breaker{Slow: 2 * time.Second},                                // what takes longer has failed
 		Retry:   source.Retry{Max: 2},                                                 // for a tenth of the loads at most
 		Rate:    source.Rate{PerSecond: 500, Burst: 100, Wait: 50 * time.Millisecond}, // then shed what is left
@@ -48,7 +48,7 @@ func ExampleNew_readme() {
 
 	repo.down = true // the connection is refused
 	for id := range int64(5) {
-		_, _ = users.Get(ctx, id) // five failures in a row open the breaker
+		_, _ = users.Get(ctx, id) // five failures in a row open the breaker: with two retries each, those of two Gets
 	}
 	_, err := users.Get(ctx, 1)
 	var shed *source.ShedError

@@ -11,7 +11,7 @@
 //	tarn.cache.misses          {key}  counter
 //	tarn.cache.loads           {key}  counter    tarn.outcome: success (absence included), error
 //	tarn.cache.writes          {key}  counter    tarn.outcome
-//	tarn.cache.removals        {key}  counter    tarn.reason: evicted, expired, if the store has the Observer too
+//	tarn.cache.removals        {key}  counter    tarn.reason: evicted, expired, if memory.Options.Observer has it too
 //	tarn.cache.events          {key}  counter    tarn.event: whatever else happens, as in store_failed
 //	tarn.cache.load.duration   s      histogram  tarn.outcome: of calls
 //	tarn.cache.write.duration  s      histogram  tarn.outcome: of calls by write-back; the others tell no time

@@ -2,6 +2,7 @@ package otel_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/tarncache/tarn"
@@ -30,8 +31,8 @@ func ExampleNew_readme() {
 	}
 	defer metrics.Close()
 
-	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
-	find := tarnotel.Loader("users", tarn.LoadFunc(repo.Find), options) // a span for each load
+	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000, Observer: metrics})
+	find := tarnotel.Loader("users", tarn.LoadFunc(repo.Find, sql.ErrNoRows), options) // a span for each load
 	users := strategies.ReadThrough(mem, find, strategies.WithObserver(metrics))
 	err = metrics.Watch(observe.StatsOf(mem))
 	fmt.Println(err)

@@ -2,6 +2,7 @@ package prometheus_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 
@@ -28,10 +29,10 @@ var repo repository
 
 func ExampleNew_readme() {
 	registry := prometheus.NewRegistry() // or prometheus.DefaultRegisterer
-	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000})
 	metrics := tarnprometheus.New("users", tarnprometheus.Options{})
+	mem := memory.New(memory.Options[int64, User]{MaxEntries: 100_000, Observer: metrics}) // tells of removals
 
-	users := strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find), strategies.WithObserver(metrics))
+	users := strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find, sql.ErrNoRows), strategies.WithObserver(metrics))
 	if err := metrics.Watch(observe.StatsOf(mem)).Register(registry); err != nil {
 		panic(err) // another cache has that name
 	}

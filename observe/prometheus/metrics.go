@@ -1,6 +1,6 @@
 // Package prometheus shows what a cache does to Prometheus: hits, misses, loads, writes and how long the source took, which
-// a strategy tells [Metrics] as its Observer, and the Stats of its store and its strategies, which Metrics reads when it is
-// scraped.
+// a strategy tells [Metrics] as its Observer, and the Stats of its store and of what else has some, which Metrics reads when it
+// is scraped.
 //
 // All names begin with "tarn_", and all metrics have the label "cache". From events come
 //
@@ -8,7 +8,7 @@
 //	tarn_cache_misses_total
 //	tarn_cache_loads_total{outcome}            keys; "success" (absence included), "error"
 //	tarn_cache_writes_total{outcome}           keys
-//	tarn_cache_removals_total{reason}          "evicted", "expired", if the store has the Observer too
+//	tarn_cache_removals_total{reason}          "evicted", "expired", if memory.Options.Observer has it too
 //	tarn_cache_events_total{event}             keys; whatever else happens, as in "store_failed"
 //	tarn_cache_load_duration_seconds{outcome}  histogram, of calls
 //	tarn_cache_write_duration_seconds{outcome} histogram, of calls by write-back: the others tell no time
@@ -94,7 +94,7 @@ func New(name string, o Options) *Metrics {
 	return m.Watch(m.counter)
 }
 
-// Watch adds sources, which are read whenever m is collected: what [observe.StatsOf] makes of a store or a strategy. It
+// Watch adds sources, which are read whenever m is collected: what [observe.StatsOf] makes of whatever has Stats. It
 // returns m. Call it before m is registered or collected. It panics if a source is nil, or has a name that another source
 // of m has: the second store of a kind needs Metrics of its own, with another name.
 func (m *Metrics) Watch(sources ...observe.Source) *Metrics {

@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,10 +39,15 @@ func Example_readme() {
 	format := snapshot.New(snapshot.Config[int64, User]{Name: "users"})
 	options := memory.Options[int64, User]{MaxEntries: 100_000}
 	life := strategies.WithTTL(ttl.Policy{Fresh: time.Hour})
+	find := tarn.LoadFunc(repo.Find, sql.ErrNoRows)
 
 	mem := memory.New(options)
-	_, _ = strategies.ReadThrough(mem, tarn.LoadFunc(repo.Find), life).Get(ctx, 1)
-	saved, err := format.SaveFile(ctx, path, mem) // before the process ends, or now and then
+	users := strategies.ReadThrough(mem, find, life)
+	_, _ = users.Get(ctx, 1)
+
+	_ = users.Close(ctx)                          // before the process ends: first the strategy,
+	saved, err := format.SaveFile(ctx, path, mem) // then the snapshot, which may be saved now and then, too,
+	_ = mem.Close()                               // then the store
 	fmt.Println(saved.Entries, err)
 
 	next := memory.New(options) // in the process after it
@@ -49,7 +55,7 @@ func Example_readme() {
 	if err != nil {
 		fmt.Println("it starts cold:", err) // no file yet, or one that was refused; nothing of it was loaded
 	}
-	ada, err := strategies.ReadThrough(next, tarn.LoadFunc(repo.Find), life).Get(ctx, 1)
+	ada, err := strategies.ReadThrough(next, find, life).Get(ctx, 1)
 	fmt.Println(loaded.Entries, ada.Name, err, repo.reads) // the repository was read once, by the first process
 	// Output:
 	// 1 <nil>
