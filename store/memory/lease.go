@@ -129,9 +129,10 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 	return nil
 }
 
-// Fill ends leases and stores entries where they stood. An entry that is too heavy, has expired, or has tags that are
-// without a stamp or one of which was invalidated after it, leaves its key empty; that is no error, for whoever loaded the value can still use it. Stored is false then, and [Stats]
-// counts what was refused. If Weigh or OnRemove panics, all of the leases end.
+// Fill ends leases and stores entries where they stood. An entry leaves its key empty if it is too heavy, has expired, or
+// has tags that are without a stamp or one of which was invalidated after it, or if one of Over was; that is no error, for
+// whoever loaded the value can still use it. Stored is false then, and [Stats] counts what was refused. If Weigh or
+// OnRemove panics, all of the leases end.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -168,13 +169,17 @@ func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight in
 	hash := s.hash(f.Key)
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
 		r := g.records.find(f.Key)
-		return r != nil && r.Stands(f.Token, g.now()) && !g.gone(&f.Entry)
+		return r != nil && r.Stands(f.Token, g.now()) && !g.gone(&f.Entry) && !s.outdated(f.Over)
 	})
 	if g.closed {
 		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	if g.endLease(f.Key, f.Token) && f.Store {
+	switch {
+	case !g.endLease(f.Key, f.Token) || !f.Store:
+	case s.outdated(f.Over):
+		g.empty(f.Key, short(hash), Replaced)
+	default:
 		f.Stored = g.putLoaded(f.Key, short(hash), &f.Entry, weight)
 	}
 	c := g.unlock()

@@ -193,11 +193,13 @@ func (g *segment[K, V]) gone(e *tarn.Entry[V]) bool {
 	if g.passed(e.Expires) {
 		return true
 	}
-	if e.Tags == nil || e.Tags.Stamp() == 0 {
-		return false
-	}
-	for _, name := range e.Tags.Names() {
-		if g.store.tags.part(g.store.seed, name).last(name) > uint64(e.Tags.Stamp()) {
+	return e.Tags != nil && e.Tags.Stamp() != 0 && g.store.outdated(e.Tags)
+}
+
+// outdated reports whether one of the tags, which are of no node, was invalidated after their stamp, or may have been.
+func (s *Store[K, V]) outdated(tags *tarn.Tags) bool {
+	for _, name := range tags.Names() {
+		if s.tags.part(s.seed, name).last(name) > uint64(tags.Stamp()) {
 			return true
 		}
 	}

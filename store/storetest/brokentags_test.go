@@ -244,6 +244,37 @@ var brokenTags = []broken{
 	}, `
 		Tagger/Fill after another invalidation
 		Tagger/Settle after another invalidation`},
+	{"a Fill does not look at what it replaces", func(p *patched) {
+		p.fill = func(ctx context.Context, fills []fill) error {
+			for i := range fills {
+				fills[i].Over = nil
+			}
+			return p.r.Fill(ctx, fills)
+		}
+	}, `
+		Tagger/Fill over what was invalidated`},
+	{"a Fill looks at no more than the first tag of what it replaces", func(p *patched) {
+		p.fill = func(ctx context.Context, fills []fill) error {
+			for i := range fills {
+				if over := fills[i].Over; over != nil {
+					fills[i].Over, _ = tarn.NewTags(over.Stamp(), over.Names()[0])
+				}
+			}
+			return p.r.Fill(ctx, fills)
+		}
+	}, `
+		Tagger/Fill over what was invalidated`},
+	{"what a Fill replaces is invalidated by anything", func(p *patched) {
+		p.fill = func(ctx context.Context, fills []fill) error {
+			for i := range fills {
+				if over := fills[i].Over; over != nil && over.Stamp() < p.moment() {
+					fills[i].Store = false
+				}
+			}
+			return p.r.Fill(ctx, fills)
+		}
+	}, `
+		Tagger/Fill over what stands`},
 	{"what is loaded is stamped when it is stored", func(p *patched) {
 		p.fill = func(ctx context.Context, fills []fill) error {
 			for i := range fills {

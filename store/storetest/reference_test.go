@@ -371,7 +371,7 @@ func (r *reference) Fill(ctx context.Context, fills []tarn.Fill[string, string])
 			f.Stored = false
 			continue
 		}
-		if f.Stored = f.Store && r.storable(f.Entry.Tags); f.Stored {
+		if f.Stored = f.Store && r.storable(f.Entry.Tags) && !r.invalidated(f.Over); f.Stored {
 			r.put(s, f.Entry)
 		} else if f.Store {
 			r.drop(s)

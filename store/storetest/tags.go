@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/tarncache/tarn"
 )
@@ -498,6 +499,67 @@ func storedRows() (rows []row) {
 			return nil
 		},
 	})
+}
+
+// staleOn makes key "a" a stale entry with tags, and takes a lease that found it.
+func (x *trial) staleOn(names ...string) (tarn.Lease[string], error) {
+	e := withTags("old", 0, names...)
+	e.Fresh, e.Expires = x.in(-time.Second), x.in(long)
+	if err := x.setEntry("a", e); err != nil {
+		return tarn.Lease[string]{}, err
+	}
+	l, err := x.leaseOn("a", tarn.LeaseTerms{Life: long, Refresh: true, Stamp: true})
+	return l, all(err, is("Lease: state", l.State, tarn.Granted), is("Lease: Found", l.Found, true))
+}
+
+// fillOver ends a lease with an entry, over the one that the lease found, and expects the verdict.
+func (x *trial) fillOver(l tarn.Lease[string], e entry, stored bool) error {
+	fills := []tarn.Fill[string, string]{
+		{Key: "a", Token: l.Token, Store: true, Entry: e, Over: l.Entry.Tags, Stored: !stored},
+	}
+	return all(did("Fill", x.leaser.Fill(x.ctx, fills)), is("Fill: Stored", fills[0].Stored, stored))
+}
+
+var overRows = []row{
+	{
+		name: "Fill over what was invalidated",
+		rule: "Fill stores nothing if a tag of Fill.Over was invalidated after its stamp, whatever tags the entry itself has: " +
+			"it was loaded before.",
+		needs: Leaser,
+		check: func(x *trial) error {
+			for _, tag := range []string{"x", "y"} {
+				for _, tagged := range []bool{false, true} {
+					l, err := x.staleOn("x", "y")
+					e := plain("1")
+					if err = all(err, x.setEntry("b", withTags("2", 0, "own"))); err != nil {
+						return err
+					}
+					if tagged {
+						e = withTags("1", l.Stamp, "own")
+					}
+					if err = all(x.invalidate(tag), x.fillOver(l, e, false), x.misses("a"), x.free("a"), x.has("b", "2")); err != nil {
+						return err
+					}
+				}
+			}
+			return all(x.set("a", "3"), x.has("a", "3"))
+		},
+	},
+	{
+		name:  "Fill over what stands",
+		rule:  "Fill stores an entry over another whose tags were not invalidated, and it has no tags but its own then.",
+		needs: Leaser,
+		check: func(x *trial) error {
+			l, err1 := x.staleOn("x", "y")
+			err2 := all(x.invalidate("other"), x.fillOver(l, plain("1"), true), x.invalidate("x", "y"), x.has("a", "1"))
+			if err := all(err1, err2); err != nil {
+				return err
+			}
+			l, err := x.staleOn("x", "y")
+			return all(err, x.fillOver(l, withTags("2", l.Stamp, "y"), true), x.invalidate("x"), x.has("a", "2"), x.invalidate("y"),
+				x.misses("a"))
+		},
+	},
 }
 
 var tagRaceRows = []row{
