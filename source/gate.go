@@ -6,14 +6,17 @@ import (
 	"sync/atomic"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/aside"
 )
 
 // Gate is what loads pass on their way to a source: the breaker, the budget and the rate of it. [New] makes one for a
 // single Loader; where several read from one database, [NewGate] makes one for all of them, and [Behind] puts each behind
 // it. All methods may be called by any number of goroutines.
 //
-// A load that asks for others, through caches behind the same gate, passes once: what it asks for is let through with it,
-// which the values of its context tell. Otherwise a breaker that lets a single call through would stop that half-way.
+// A load that asks for others, through caches behind the same gate, passes once: as long as it runs, what it asks for is let
+// through with it, which the values of its context tell. Otherwise a breaker that lets a single call through would stop that
+// half-way. What it does not wait for passes by itself: what goes on on its context when it has ended, and the reloads in
+// the background that a cache of package strategies begins for it.
 type Gate struct {
 	config  Config
 	breaker *breaker // nil: off
@@ -69,6 +72,15 @@ func (g *Gate) Stats() Stats {
 	return s
 }
 
+// passage is a call that was let through, and admits what it asks for. The context of the call has it, under its gate.
+type passage struct {
+	work *aside.Work // what the call is for
+	over atomic.Bool // it has returned
+}
+
+// admits reports whether the call waits for what goes on on ctx.
+func (p *passage) admits(ctx context.Context) bool { return !p.over.Load() && p.work == aside.Of(ctx) }
+
 // outcome is how a call of the source went.
 type outcome struct {
 	verdict error // nil: it answered; errFailed; or errNothing
@@ -77,11 +89,10 @@ type outcome struct {
 
 // pass calls the source, as often as the budget allows. It returns an error if the source was never asked.
 func (g *Gate) pass(ctx context.Context, call func(ctx context.Context) outcome) error {
-	if ctx.Value(g) != nil {
-		call(ctx) // part of a load that was let through
+	if p, ok := ctx.Value(g).(*passage); ok && p.admits(ctx) {
+		call(ctx)
 		return nil
 	}
-	inside := context.WithValue(ctx, g, true)
 	for number := 0; ; number++ {
 		t, err := g.enter(ctx)
 		switch {
@@ -94,7 +105,7 @@ func (g *Gate) pass(ctx context.Context, call func(ctx context.Context) outcome)
 		default:
 			g.retries.Add(1)
 		}
-		if !g.ask(ctx, inside, t, call) || number == g.config.Retry.Max || !g.again(ctx, number) {
+		if !g.ask(ctx, t, call) || number == g.config.Retry.Max || !g.again(ctx, number) {
 			return nil
 		}
 	}
@@ -161,12 +172,16 @@ func (g *Gate) shed(err error) error {
 
 // ask calls the source once, and reports whether it had better be asked again. A call that panics, or ends its goroutine,
 // has failed.
-func (g *Gate) ask(ctx, inside context.Context, t *ticket, call func(ctx context.Context) outcome) (again bool) {
+func (g *Gate) ask(ctx context.Context, t *ticket, call func(ctx context.Context) outcome) (again bool) {
 	verdict := errFailed
 	g.calls.Add(1)
+	p := &passage{work: aside.Of(ctx)}
 	t.begin(ctx)
-	defer func() { t.end(verdict) }()
-	o := call(inside)
+	defer func() {
+		p.over.Store(true)
+		t.end(verdict)
+	}()
+	o := call(context.WithValue(ctx, g, p))
 	verdict = o.verdict
 	return o.again
 }

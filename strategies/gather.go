@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/aside"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -57,6 +58,7 @@ func (r *reader[K, V]) newRefresh(w *wish[K, V]) *load[K, V] {
 	}
 	r.refreshing.Add(1) // under flights.mu, as wherever it grows
 	l := r.newLoad(w)
+	l.ctx = aside.Begin(l.ctx)
 	l.background.Store(true)
 	return l
 }
