@@ -82,6 +82,13 @@ func TestBadInput(t *testing.T) {
 		{"strategies: WithSoftTimeout 2s is above WithLoadTimeout 1s", func() {
 			aside(ok, strategies.WithLoadTimeout(time.Second), strategies.WithSoftTimeout(2*time.Second))
 		}},
+		{"strategies: WithHardTimeout: not positive: 0s", func() { strategies.WithHardTimeout(0) }},
+		{"strategies: WithHardTimeout 31s is above WithLoadTimeout 30s", func() {
+			read(ok, src.source, strategies.WithHardTimeout(31*time.Second))
+		}},
+		{"strategies: WithSoftTimeout 2s is above WithHardTimeout 1s", func() {
+			read(ok, src.source, strategies.WithSoftTimeout(2*time.Second), strategies.WithHardTimeout(time.Second))
+		}},
 		{"strategies: WithSoftTimeout needs Policy.StaleIfError", func() {
 			read(ok, src.source, strategies.WithSoftTimeout(time.Second))
 		}},

@@ -231,9 +231,13 @@ func (r *reader[K, V]) loadBatch(
 			distinct = append(distinct, i)
 		}
 	}
+	hard, stop := after(r.config.hardTimeout)
+	if stop != nil {
+		defer stop()
+	}
 	for i, f := range r.boardBatch(ctx, keys, distinct, loader) {
 		at, gaveUp := distinct[i], false
-		if into[at], _, gaveUp = r.await(ctx, f, late(at)); gaveUp {
+		if into[at], _, gaveUp = r.await(ctx, f, limits{late(at), hard}); gaveUp {
 			into[at].Err = errGaveUp
 		}
 	}
@@ -244,10 +248,10 @@ func (r *reader[K, V]) loadBatch(
 	}
 }
 
-// await waits for a flight, for ctx, or for late: then it gives up, and the load goes on without it. A nil flight is one
-// that cannot be waited for.
+// await waits for a flight, for ctx, or for a limit: then the load goes on without the caller. gaveUp says that it was the
+// limit for callers who could be given an old value. A nil flight is one that cannot be waited for.
 func (r *reader[K, V]) await(
-	ctx context.Context, f *flight[K, V], late <-chan struct{},
+	ctx context.Context, f *flight[K, V], until limits,
 ) (res tarn.Result[V], how How, gaveUp bool) {
 	if f == nil {
 		return tarn.Result[V]{Err: tarn.ErrRecursive}, HowUnknown, false
@@ -261,7 +265,10 @@ func (r *reader[K, V]) await(
 	}
 	select {
 	case <-f.done:
-	case <-late:
+	case <-until.late:
+		gaveUp = true
+	case <-until.hard:
+		res.Err = fmt.Errorf("%w: the caller waited %v, and the load goes on", tarn.ErrLoadTimeout, r.config.hardTimeout)
 	case <-ctx.Done():
 	}
 	select {
@@ -276,7 +283,7 @@ func (r *reader[K, V]) await(
 	if !r.flights.giveUp(f) {
 		r.flights.leave(f)
 	}
-	return res, HowUnknown, true
+	return res, HowUnknown, gaveUp
 }
 
 // boardBatch finds a flight for each of the distinct keys at the indexes in which, and starts the new ones as one

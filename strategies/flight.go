@@ -35,6 +35,7 @@ type flight[K comparable, V any] struct {
 	token   tarn.Token     // the lease to ask about; zero: none, so there is no proof
 	mine    bool           // token is this flight's own lease
 	stamp   tarn.Stamp     // the store's moment of before the source is read; zero: not known
+	over    *tarn.Tags     // the tags of an entry that was there; nil: it had none
 	old     bool           // an entry was there, too old or about to be
 	was     *tarn.Entry[V] // it, if it may be served again should the load fail; nil otherwise
 	broken  uint64         // what the key was to be repaired of when the flight looked; 0: nothing
@@ -254,6 +255,9 @@ func (t *flights[K, V]) found(fs []*flight[K, V], leases []tarn.Lease[V]) {
 	defer t.mu.Unlock()
 	for i, f := range fs {
 		f.token, f.mine, f.stamp = leases[i].Token, leases[i].State == tarn.Granted, leases[i].Stamp
+		if f.over = nil; leases[i].Found && f.load.reader.tagger != nil {
+			f.over = leases[i].Entry.Tags
+		}
 		if f.old, f.was = leases[i].Found, nil; f.old && leases[i].Entry.Stale && f.load.reader.rearms() {
 			was := leases[i].Entry
 			f.was = &was

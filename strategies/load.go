@@ -493,7 +493,7 @@ func (l *load[K, V]) fill(fs []*flight[K, V], results []tarn.Loaded[V]) {
 			observeKeys(l.ctx, &r.config.common, tarn.Event{Kind: tarn.EventFillDropped, Err: err}, f.key)
 			ok = false
 		}
-		fill := tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e}
+		fill := tarn.Fill[K, V]{Key: f.key, Token: f.token, Store: ok, Entry: e, Over: f.over}
 		switch err := results[i].Err; {
 		case ok:
 		case err == nil || errors.Is(err, tarn.ErrNotFound):

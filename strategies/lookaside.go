@@ -54,7 +54,8 @@ func (c *LookAsideCache[K, V]) Set(ctx context.Context, key K, value V) error {
 // SetFor is Set with a policy for this value, and with tags by which InvalidateTags forgets it, beside those of
 // [WithTags]. The policy's Fresh, Sliding, Jitter and windows set the deadlines; what happens on later reads of a stale
 // value remains as the cache's own policy says. A policy that makes no sense, and bad tags (see [tarn.ErrTags]), are an
-// error, and so are tags on a store that is no [tarn.Tagger]; then nothing is changed.
+// error, and so are tags on a store that is no [tarn.Tagger]; then nothing is changed. A reload by a Fetch replaces the
+// tags with those of what it loads: give these by the loader, or by WithTags, if they are to last.
 func (c *LookAsideCache[K, V]) SetFor(ctx context.Context, key K, value V, policy ttl.Policy, tags ...string) error {
 	if err := policy.Validate(); err != nil {
 		return fmt.Errorf("tarn: set: %w", err)

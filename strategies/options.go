@@ -41,6 +41,7 @@ type readConfig struct {
 	tags         any // func(K, V) []string; nil: none
 	loadTimeout  time.Duration
 	softTimeout  time.Duration // 0: none
+	hardTimeout  time.Duration // 0: none
 	storeTimeout time.Duration // 0: none
 	gather       time.Duration // how long keys to be refreshed are gathered; 0: not
 	loadContext  func(context.Context) context.Context
@@ -86,6 +87,10 @@ func (c *readConfig) agree() {
 	switch d := c.softTimeout; {
 	case d > c.loadTimeout:
 		panic(fmt.Sprintf("strategies: WithSoftTimeout %v is above WithLoadTimeout %v", d, c.loadTimeout))
+	case c.hardTimeout > c.loadTimeout:
+		panic(fmt.Sprintf("strategies: WithHardTimeout %v is above WithLoadTimeout %v", c.hardTimeout, c.loadTimeout))
+	case c.hardTimeout > 0 && d > c.hardTimeout:
+		panic(fmt.Sprintf("strategies: WithSoftTimeout %v is above WithHardTimeout %v", d, c.hardTimeout))
 	case d > 0 && c.policy.StaleIfError == 0:
 		panic("strategies: WithSoftTimeout needs Policy.StaleIfError: without it there is no old value to serve")
 	case c.blindFills && d > 0:
@@ -187,6 +192,19 @@ func WithSoftTimeout(d time.Duration) ReadOption {
 		panic(fmt.Sprintf("strategies: WithSoftTimeout: not positive: %v", d))
 	}
 	return readOption(func(c *readConfig) { c.softTimeout = d })
+}
+
+// WithHardTimeout bounds how long any caller waits for a load: then it gets an error that is [tarn.ErrLoadTimeout], or an
+// old value if the policy's StaleIfError has one. The load goes on by itself, within its own time limit, which is that of
+// [WithLoadTimeout], and what it brings is stored, so that whoever comes later finds it. No more than 256 loads go on so at
+// a time, with those of the background; above that they end with their last caller. A load ends with its last caller as well
+// if all of them left since their own contexts ended. Left out, callers wait for as long as a load may take. It panics if d
+// is not positive, and the strategy's constructor if d is above the time limit of a load, or below WithSoftTimeout.
+func WithHardTimeout(d time.Duration) ReadOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("strategies: WithHardTimeout: not positive: %v", d))
+	}
+	return readOption(func(c *readConfig) { c.hardTimeout = d })
 }
 
 // WithStoreTimeout bounds how long the store is waited for, each time that it is asked on the way to a value: to read, to

@@ -43,7 +43,7 @@ type reader[K comparable, V any] struct {
 	shared  bool // other processes use the store
 	gathers bool // there is one loader, so that keys can be reloaded together
 
-	foreignTags atomic.Bool // a loader may give tags, which nobody knows of a value that was written
+	foreignTags atomic.Bool // a loader or SetFor may give tags, which nobody knows of a value that was written
 
 	flights   flights[K, V]
 	gathering gathering[K, V]
@@ -247,7 +247,11 @@ func (r *reader[K, V]) load(
 	if err != nil {
 		return tarn.Result[V]{Err: err}, HowUnknown, false
 	}
-	return r.await(ctx, f, late)
+	hard, stop := after(r.config.hardTimeout)
+	if stop != nil {
+		defer stop()
+	}
+	return r.await(ctx, f, limits{late, hard})
 }
 
 // board finds a flight for one key, and starts it if it is new.
@@ -284,7 +288,7 @@ func (r *reader[K, V]) stands(ctx context.Context, f *flight[K, V]) (bool, error
 	var into [1]bool
 	token, _ := r.flights.leaseOf(f)
 	err := r.leaser.Stands(ctx, []K{f.key}, []tarn.Token{token}, into[:])
-	if err != nil || !into[0] || !f.load.stamps {
+	if err != nil || !into[0] || !r.mayBeTagged(f) {
 		return into[0] && err == nil, err
 	}
 	now, err := r.tagger.Stamp(ctx)

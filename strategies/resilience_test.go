@@ -153,6 +153,57 @@ func TestSourceIsDownForAnHour(t *testing.T) {
 	})
 }
 
+// A source that fails for an hour within StaleWhileRevalidate is asked once for each throttle by all processes together,
+// nobody waits, and the window does not grow: when it is over, the error is told.
+func TestRevalidatingWhileTheSourceIsDown(t *testing.T) {
+	for name, p := range map[string]ttl.Policy{
+		"by itself":                 {Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Hour, Throttle: 10 * time.Second},
+		"with a rescue as short":    {Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Hour, StaleIfError: time.Second, Throttle: 10 * time.Second},
+		"and a load that times out": {Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := []strategies.ReadOption{policy(p), strategies.WithLoadTimeout(time.Second)}
+			onFleets(t, 2, opts, func(t *testing.T, fl *fleet) {
+				hasValue(t, 1, <-asked(t.Context(), fl.caches[0], "a"))
+				stored := time.Now()
+				before, _, _ := fl.stores[0].Get(t.Context(), "a")
+				every := p.Throttle
+				fl.set(func(context.Context, string) error { return errBroken }, nil)
+				if p.Throttle == 0 {
+					every = ttl.DefaultThrottle
+					fl.set(ignores(3*time.Second), nil)
+				}
+				time.Sleep(time.Minute)
+				loads := fl.loaded()
+				for range int(time.Hour / time.Second) {
+					for _, c := range fl.caches {
+						start := time.Now()
+						r := <-asked(t.Context(), c, "a")
+						hasValue(t, 1, r)
+						require.Equal(t, start, r.at, "nobody waits")
+						synctest.Wait()
+					}
+					time.Sleep(time.Second)
+				}
+				tries := fl.loaded() - loads
+				t.Logf("%d tries in an hour", tries)
+				require.LessOrEqual(t, tries, int(time.Hour/every))
+				require.GreaterOrEqual(t, tries, int(time.Hour/(every+3*time.Second)))
+				after, found, err := fl.stores[1].Get(t.Context(), "a")
+				require.NoError(t, err)
+				require.True(t, found && after.Rescued, "it is told from a fresh one: %+v", after)
+				require.Equal(t, before.Expires, after.Expires, "the window does not grow")
+
+				time.Sleep(time.Until(stored.Add(time.Minute + 2*time.Hour - 1)))
+				hasValue(t, 1, <-asked(t.Context(), fl.caches[0], "a"), "to the window's last instant")
+				time.Sleep(4 * time.Second)
+				fl.set(func(context.Context, string) error { return errBroken }, nil)
+				require.ErrorIs(t, (<-asked(t.Context(), fl.caches[0], "a")).err, errBroken, "and not after it")
+			})
+		})
+	}
+}
+
 // A rescued value is told from a fresh one, is left alone until the throttle ends, when one caller tries again while the
 // others are served at once, and is gone when it was to be gone.
 func TestRescuedValueIsRearmed(t *testing.T) {
@@ -216,7 +267,15 @@ func TestRescuedValueIsRearmed(t *testing.T) {
 
 // Whatever removes the old value while the source is being asked, its failure brings nothing back.
 func TestRearmingBringsNothingBack(t *testing.T) {
-	life := ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour, StaleWhileRevalidate: time.Second}
+	for name, life := range map[string]ttl.Policy{
+		"rescued":     {Fresh: time.Minute, StaleIfError: time.Hour, StaleWhileRevalidate: time.Second},
+		"revalidated": {Fresh: time.Minute, StaleWhileRevalidate: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) { testRearmingBringsNothingBack(t, life) })
+	}
+}
+
+func testRearmingBringsNothingBack(t *testing.T, life ttl.Policy) {
 	for rule, change := range map[string]func(fl *fleet) error{
 		"a delete": func(fl *fleet) error { return fl.caches[1].Delete(context.Background(), "a") },
 		"a write": func(fl *fleet) error {
@@ -247,6 +306,7 @@ func TestRearmingBringsNothingBack(t *testing.T) {
 					synctest.Wait()
 					require.NoError(t, change(fl))
 					hasValue(t, 1, <-r, "who asked before is served")
+					time.Sleep(2 * time.Second) // a load in the background ends, too
 					synctest.Wait()
 					fl.set(func(context.Context, string) error { return errBroken }, nil)
 					for _, c := range fl.caches {

@@ -67,20 +67,30 @@ func (r *reader[K, V]) rescues(ctx context.Context, e *tarn.Entry[V], err error)
 		r.standing(e) == rescuing
 }
 
-// patience returns a channel that is closed when callers who could be given an old value have waited for long enough,
-// and what ends it; nil if they wait for as long as a load takes.
+// limits are when a caller waits for a load no longer. The zero limits are none.
+type limits struct {
+	late <-chan struct{} // closed when callers who could be given an old value have waited for long enough
+	hard <-chan struct{} // closed when all have
+}
+
+// patience returns limits.late, and what ends it; both nil if these callers wait for as long as the others.
 func (r *reader[K, V]) patience() (late <-chan struct{}, stop func() bool) {
-	d := r.config.softTimeout
+	return after(r.config.softTimeout)
+}
+
+// after returns a channel that is closed after d, and what ends it; nil if d is zero.
+func after(d time.Duration) (over <-chan struct{}, stop func() bool) {
 	if d == 0 {
 		return nil, nil
 	}
-	over := make(chan struct{})
-	return over, time.AfterFunc(d, func() { close(over) }).Stop
+	c := make(chan struct{})
+	return c, time.AfterFunc(d, func() { close(c) }).Stop
 }
 
 // rearms reports whether the entry of a failed load may be served again without asking the source.
 func (r *reader[K, V]) rearms() bool {
-	return r.config.policy.StaleIfError > 0 || r.config.policy.RefreshAfter > 0
+	p := &r.config.policy
+	return p.StaleWhileRevalidate > 0 || p.StaleIfError > 0 || p.RefreshAfter > 0
 }
 
 // rearmed makes of an old entry, whose reload has failed, the one that is served until the source is tried again. It is

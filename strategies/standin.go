@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -224,10 +225,34 @@ func (s *standIn[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error
 		if !stood || !f.Store || unstamped(&f.Entry) {
 			return nil
 		}
+		if f.Over != nil && s.tagger != nil {
+			return s.fillOver(ctx, f)
+		}
 		err := s.store.Set(ctx, f.Key, f.Entry)
 		f.Stored = err == nil
 		return err
 	})
+}
+
+// fillOver stores an entry in the place of one with tags, unless one of these was invalidated. Of what is invalidated while
+// the entry is being stored nobody can tell whether it is one of them, so then the key is emptied.
+func (s *standIn[K, V]) fillOver(ctx context.Context, f *tarn.Fill[K, V]) error {
+	before, err := s.tagger.Stamp(ctx)
+	if err != nil {
+		return err
+	}
+	e, found, err := s.store.Get(ctx, f.Key)
+	if err != nil || !found || e.Tags.Stamp() != f.Over.Stamp() {
+		return err
+	}
+	if err := s.store.Set(ctx, f.Key, f.Entry); err != nil {
+		return err
+	}
+	after, err := s.tagger.Stamp(ctx)
+	if f.Stored = err == nil && after == before; f.Stored {
+		return nil
+	}
+	return errors.Join(err, s.store.Delete(context.WithoutCancel(ctx), f.Key))
 }
 
 func (s *standIn[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, into []bool) error {

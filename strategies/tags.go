@@ -18,7 +18,8 @@ import (
 //
 // A [tarn.EntryLoader], or a [tarn.BatchLoader] of your own, can give tags too, and what was loaded has both. What was
 // written over such a loader is forgotten rather than stored, since nobody knows which tags it would have been given,
-// unless the loader is [tarn.Untagged]. Where each Fetch brings a loader, that begins with the first one that may give tags.
+// unless the loader is [tarn.Untagged]. Where each Fetch brings a loader, that begins with the first one that may give tags;
+// and with the first SetFor that gives some.
 //
 // An absence has the tags that the loader gives it, and none of these. WithTags panics if f is nil, and the strategy's
 // constructor if f is for other types, or the store no [tarn.Tagger].
@@ -95,6 +96,9 @@ func (r *reader[K, V]) tagged(e *tarn.Entry[V], stamp tarn.Stamp, names []string
 
 // own is the entry of a value that the application brought.
 func (r *reader[K, V]) own(key K, e tarn.Entry[V], tags ...string) (tarn.Entry[V], error) {
+	if len(tags) > 0 && !r.foreignTags.Load() {
+		r.foreignTags.Store(true)
+	}
 	if r.tags != nil {
 		tags = append(slices.Clip(tags), r.tags(key, e.Value)...)
 	}
@@ -137,8 +141,11 @@ func (l *load[K, V]) stampAll(fs []*flight[K, V]) {
 //	                                                 share the load: old value
 //
 // now is the store's moment since the caller began, zero if it is not known.
+//
+// It is the same where what is loaded has no tags but the entry had some that was there: whoever invalidates one of them
+// does not want what was loaded before.
 func (r *reader[K, V]) untouched(f *flight[K, V], now tarn.Stamp) bool {
-	if !f.load.stamps {
+	if !r.mayBeTagged(f) {
 		return true
 	}
 	r.flights.mu.Lock()
@@ -146,11 +153,21 @@ func (r *reader[K, V]) untouched(f *flight[K, V], now tarn.Stamp) bool {
 	return now != 0 && f.stamp == now && r.repairs.tags.Load() == nil
 }
 
+// mayBeTagged reports whether an invalidation of tags may concern what a flight brings, which has looked at its key.
+func (r *reader[K, V]) mayBeTagged(f *flight[K, V]) bool {
+	if f.load.stamps {
+		return true
+	}
+	r.flights.mu.Lock()
+	defer r.flights.mu.Unlock()
+	return f.over != nil
+}
+
 // askTags takes back for a batch what the store has said of leases that stand, where a tag was invalidated.
 func (r *reader[K, V]) askTags(ctx context.Context, seats []*flight[K, V], asked []int, stands []bool) {
 	var now tarn.Stamp
 	for n, i := range asked {
-		if f := seats[i]; stands[n] && f.load.stamps {
+		if f := seats[i]; stands[n] && r.mayBeTagged(f) {
 			if now == 0 {
 				now = r.stamp(ctx, f.key)
 			}

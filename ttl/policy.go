@@ -19,16 +19,18 @@ type Policy struct {
 	Fresh time.Duration
 
 	// StaleWhileRevalidate is how long after Fresh the old value is still served while one caller loads the new
-	// one in the background (RFC 5861, section 3). Zero: whoever finds the value stale waits for the load.
+	// one in the background (RFC 5861, section 3). Zero: whoever finds the value stale waits for the load. A load that
+	// fails is tried again after Throttle; when the window is over, and StaleIfError with it, its error is returned.
 	StaleWhileRevalidate time.Duration
 
 	// StaleIfError is how long after Fresh the old value is served when the source fails (RFC 5861, section 4).
 	// Zero: the source's error is returned.
 	StaleIfError time.Duration
 
-	// Throttle is how long the old value is served without asking again after the source has failed within StaleIfError;
-	// then one caller tries again. Jitter shortens it too. Zero: [DefaultThrottle], or StaleIfError if that is shorter. It
-	// holds as well where a reload that RefreshAfter began has failed.
+	// Throttle is how long the old value is served without asking again after the source has failed within
+	// StaleWhileRevalidate or StaleIfError; then one caller tries again. Jitter shortens it too. Zero: [DefaultThrottle].
+	// It never outlasts the longer of the two windows, and must not be above it. It holds as well where a reload that
+	// RefreshAfter began has failed.
 	Throttle time.Duration
 
 	// Negative is how long it is remembered that the source has no such key. Zero: absence is not remembered.
@@ -94,11 +96,12 @@ func (p Policy) validateTogether() error {
 			"StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter need it")
 	case p.EarlyRefresh > 0 && p.RefreshAfter > 0:
 		return errors.New("ttl: Policy.EarlyRefresh and RefreshAfter are two answers to one question: set one")
-	case p.Throttle > 0 && p.StaleIfError == 0 && p.RefreshAfter == 0:
-		return errors.New("ttl: Policy.Throttle needs StaleIfError or RefreshAfter: nothing else is tried again")
-	case p.StaleIfError > 0 && p.Throttle > p.StaleIfError:
-		return fmt.Errorf("ttl: Policy.Throttle %v is above StaleIfError %v: it would never be tried again",
-			p.Throttle, p.StaleIfError)
+	case p.Throttle > 0 && !p.rearms():
+		return errors.New("ttl: Policy.Throttle needs StaleWhileRevalidate, StaleIfError or RefreshAfter: " +
+			"nothing else is tried again")
+	case p.window() > 0 && p.Throttle > p.window():
+		return fmt.Errorf("ttl: Policy.Throttle %v is above the longer of StaleWhileRevalidate and StaleIfError, %v: "+
+			"it would never be tried again", p.Throttle, p.window())
 	}
 	return nil
 }
@@ -153,6 +156,9 @@ func (p Policy) FreshEnd(fresh, expires Time, rescued bool) Time {
 	return fresh
 }
 
+// rearms reports whether there is a time in which an old value is left alone when its source has failed.
+func (p Policy) rearms() bool { return p.window() > 0 || p.RefreshAfter > 0 }
+
 // Rearm returns until when a value, that was fresh until freshEnd, is served without asking the source again, which has
 // failed at now, and whether it was or is rescued by that: whether its time as a fresh one is over. ok is false if it is
 // not to be served for so long as to make it worth while. random, from 0 up to 1, picks the jitter.
@@ -163,10 +169,10 @@ func (p Policy) Rearm(now, freshEnd Time, random float64) (fresh Time, rescued, 
 	}
 	last := freshEnd
 	if rescued = freshEnd.Passed(now); rescued {
-		if p.StaleIfError <= 0 {
+		if p.window() <= 0 {
 			return 0, false, false
 		}
-		last = freshEnd.Add(p.StaleIfError)
+		last = freshEnd.Add(p.window())
 	}
 	fresh = min(end(now, throttle, p.Jitter, random), last)
 	return fresh, rescued, !fresh.Passed(now)

@@ -34,11 +34,18 @@ func TestValidate(t *testing.T) {
 		{"EarlyRefresh may be above 1", ttl.Policy{Fresh: 1, EarlyRefresh: 100}, ""},
 
 		{"a share of a life", ttl.Policy{Fresh: 1, RefreshAfter: 0.8, Jitter: 1, StaleIfError: 2, Throttle: 2}, ""},
+		{"a revalidation that fails is throttled", ttl.Policy{Fresh: 1, StaleWhileRevalidate: 2, Throttle: 2}, ""},
+		{"the longer window counts", ttl.Policy{Fresh: 1, StaleWhileRevalidate: 2, StaleIfError: 1, Throttle: 2}, ""},
+		{"the longer window counts", ttl.Policy{Fresh: 1, StaleWhileRevalidate: 1, StaleIfError: 2, Throttle: 2}, ""},
 		{"a reload that fails is throttled too", ttl.Policy{Fresh: 1, RefreshAfter: 0.8, Throttle: 2}, ""},
 
 		{"negative", ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: -1}, "Throttle"},
 		{"what is not tried again is not throttled", ttl.Policy{Fresh: 1, Throttle: 1}, "Throttle"},
 		{"who waits for longer never tries again", ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: 2}, "Throttle"},
+		{"who waits for longer never tries again", ttl.Policy{Fresh: 1, StaleWhileRevalidate: 1, Throttle: 2}, "Throttle"},
+		{"who waits for longer never tries again",
+			ttl.Policy{Fresh: 1, StaleWhileRevalidate: 2, StaleIfError: 2, Throttle: 3, RefreshAfter: 0.5}, "Throttle"},
+		{"what is refreshed early is not throttled", ttl.Policy{Fresh: 1, EarlyRefresh: 1, Throttle: 1}, "Throttle"},
 		{"a whole life is no share of it", ttl.Policy{Fresh: 1, RefreshAfter: 1}, "RefreshAfter"},
 		{"negative", ttl.Policy{Fresh: 1, RefreshAfter: -0.1}, "RefreshAfter"},
 		{"no number", ttl.Policy{Fresh: 1, RefreshAfter: nan}, "RefreshAfter"},

@@ -167,6 +167,22 @@ var Table = []Row{
 		Failing: 1,
 		Sample:  3000,
 	}, {
+		Name:    "re-arming what is revalidated, and a writer",
+		Rule:    "a reload in the background that fails stores the old value again only under its own lease",
+		Actors:  []Actor{Gets(0, 2), Sets(0)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Age:     true,
+		Failing: 1,
+		Lost:    1,
+	}, {
+		Name:    "re-arming what is revalidated, and another process's invalidation",
+		Rule:    "what is stored again in one process was not invalidated by another",
+		Actors:  []Actor{Gets(0, 2), Gets(1, 1), Invalidates(1)},
+		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
+		Age:     true,
+		Failing: 1,
+		Sample:  3000,
+	}, {
 		Name:    "a value that was rescued is tried again",
 		Rule:    "who is served an old value because others try found it in the store after it began",
 		Actors:  []Actor{Gets(0, 3), Gets(0, 1), Invalidates(0)},
