@@ -83,7 +83,7 @@ func stateOf(s gobreaker.State) State {
 func (b *breaker) changed(from, to State) {
 	switch to {
 	case Open:
-		b.until.Store(max(1, int64(time.Since(b.start)+b.pause)))
+		b.until.Store(until(time.Since(b.start), b.pause))
 		if b.pause *= 2; b.pause > b.config.MaxPause || b.pause < 0 {
 			b.pause = b.config.MaxPause
 		}
@@ -97,6 +97,14 @@ func (b *breaker) changed(from, to State) {
 	if b.config.OnChange != nil {
 		b.config.OnChange(from, to)
 	}
+}
+
+// until returns the end of a pause that begins now: at least 1, and at most the last moment there is.
+func until(now, pause time.Duration) int64 {
+	if pause > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return max(1, int64(now+pause))
 }
 
 // now returns the state as a call would find it.
@@ -129,15 +137,17 @@ func (b *breaker) enter() (*ticket, error) {
 	if err != nil { // others are finding out
 		return nil, &ShedError{ByBreaker, max(b.closedFor(), b.config.Pause)}
 	}
-	return &ticket{breaker: b, done: done, epoch: b.epoch.Load()}, nil
+	return &ticket{breaker: b, done: done, epoch: b.epoch.Load(), probe: State(b.state.Load()) == HalfOpen}, nil
 }
 
 // ticket is a call's right to reach the source, and its duty to tell the breaker how that went. It tells once: after a time
-// that is too long, when the context ends, or when the call does.
+// that is too long, when the context ends, or when the call does. A probe that is cancelled is waited for a little longer:
+// it is still at the source, and told of at once, it would make room for the next one.
 type ticket struct {
 	breaker  *breaker // nil: there is none
 	done     func(error)
 	epoch    uint64
+	probe    bool // it is to show whether the source is back
 	told     atomic.Bool
 	failures *atomic.Uint64
 
@@ -153,18 +163,22 @@ func (t *ticket) begin(ctx context.Context) {
 	}
 	t.began = time.Now()
 	limit := t.breaker.config.Slow
-	if limit == 0 && State(t.breaker.state.Load()) == HalfOpen {
+	if limit == 0 && t.probe {
 		limit = probeTime
 	}
 	if limit > 0 {
-		t.timer = time.AfterFunc(max(limit, limit+1), func() { t.tell(errFailed) })
+		limit = max(limit, limit+1)
+		t.timer = time.AfterFunc(limit, func() { t.tell(errFailed) })
 	}
 	t.unhook = context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.Canceled {
+		switch {
+		case ctx.Err() != context.Canceled:
+			t.tell(errFailed)
+		case !t.probe:
 			t.tell(errNothing)
-			return
+		case !t.told.Load():
+			t.timer.Reset(min(t.breaker.config.Pause, limit-time.Since(t.began)))
 		}
-		t.tell(errFailed)
 	})
 }
 

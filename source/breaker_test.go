@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -126,6 +127,11 @@ func TestNoProbeHoldsTheBreakerUp(t *testing.T) {
 	after := func(d time.Duration) func(*testing.T) (context.Context, context.CancelFunc) {
 		return func(t *testing.T) (context.Context, context.CancelFunc) { return context.WithTimeout(t.Context(), d) }
 	}
+	left := func(t *testing.T) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		return ctx, cancel
+	}
 	for _, tt := range []struct {
 		name   string
 		slow   time.Duration
@@ -139,11 +145,18 @@ func TestNoProbeHoldsTheBreakerUp(t *testing.T) {
 		{"it hangs, and nothing bounds it", 0, func(t *testing.T) (context.Context, context.CancelFunc) {
 			return t.Context(), func() {}
 		}, stuck, time.Minute + 1, source.Open},
-		{"its callers leave", 0, func(t *testing.T) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Second, cancel)
-			return ctx, cancel
-		}, stuck, time.Second, source.HalfOpen},
+		{"its callers leave", 0, left, func(<-chan struct{}) func(context.Context, int) error {
+			return func(ctx context.Context, _ int) error { <-ctx.Done(); return errBroken }
+		}, time.Second, source.HalfOpen},
+		{"its callers leave, and it takes a while to notice", 0, left, func(<-chan struct{}) func(context.Context, int) error {
+			return func(context.Context, int) error { time.Sleep(1500 * time.Millisecond); return errBroken }
+		}, 1500 * time.Millisecond, source.HalfOpen},
+		{"its callers leave, and it answers", 0, left, func(<-chan struct{}) func(context.Context, int) error {
+			return func(context.Context, int) error { time.Sleep(1500 * time.Millisecond); return nil }
+		}, 1500 * time.Millisecond, source.Closed},
+		{"its callers leave, and it hangs for a pause", 0, left, stuck, 2 * time.Second, source.Open},
+		{"its callers leave, it hangs for a pause, and may be slow", math.MaxInt64, left, stuck, 2 * time.Second, source.Open},
+		{"its callers leave, and it is too slow", 1500 * time.Millisecond, left, stuck, 1500*time.Millisecond + 1, source.Open},
 		{"it panics", 0, after(time.Hour), func(<-chan struct{}) func(context.Context, int) error {
 			return func(context.Context, int) error { panic("oh") }
 		}, 0, source.Open},
@@ -187,6 +200,56 @@ func TestNoProbeHoldsTheBreakerUp(t *testing.T) {
 				require.Equal(t, source.Closed, l.State())
 				close(release)
 			})
+		})
+	}
+}
+
+// However often callers leave, no more calls are at the source than a breaker lets through to see whether it is back: one that
+// goes on although its callers have left is one of them.
+func TestProbesOfThoseWhoLeave(t *testing.T) {
+	for _, probes := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTable(nil)
+			l := source.New(s, source.Config{Breaker: source.Breaker{Probes: probes, Pause: time.Second}})
+			open(t, s, l)
+			time.Sleep(time.Second)
+			s.forget()
+			s.set(func(context.Context, int) error { time.Sleep(900 * time.Millisecond); return errBroken })
+			for range 50 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				go func() { _, _ = l.Load(ctx, "a") }()
+				time.Sleep(10 * time.Millisecond)
+				cancel()
+				synctest.Wait()
+			}
+			require.Equal(t, probes, s.called())
+			require.Equal(t, uint64(50-probes), l.Stats().ShedByBreaker)
+			time.Sleep(time.Second)
+			require.Equal(t, source.HalfOpen, l.State(), "they have said nothing about the source")
+			require.Equal(t, uint64(1), l.Stats().Opened)
+			s.set(nil)
+			for range probes {
+				require.NoError(t, load(t, l))
+			}
+			require.Equal(t, source.Closed, l.State())
+		})
+	}
+}
+
+// A pause that is as long as can be is not over at once.
+func TestPausesWithoutEnd(t *testing.T) {
+	for _, pause := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64/2 + 1} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTable(nil)
+			l := source.New(s, source.Config{Breaker: source.Breaker{Pause: pause, MaxPause: math.MaxInt64}})
+			time.Sleep(time.Minute)
+			open(t, s, l)
+			for range 3 {
+				require.Greater(t, shedBy(t, load(t, l), source.ByBreaker).After, 100*365*24*time.Hour)
+				time.Sleep(24 * time.Hour)
+				require.Equal(t, source.Open, l.State())
+			}
+			require.Equal(t, 5, s.called())
 		})
 	}
 }
