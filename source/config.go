@@ -40,7 +40,8 @@ type Breaker struct {
 	Pause, MaxPause time.Duration
 
 	// Probes is how many calls are let through then, and have to succeed for the breaker to close; one that fails opens it
-	// again. Zero: 1.
+	// again. One that is cancelled since its callers have left makes room for another when it returns; if it has not after
+	// the time of Pause, it has failed. Zero: 1.
 	Probes int
 
 	// OnChange is told of each change of state, in order. It is called under the breaker's lock, so it is quick, does not
