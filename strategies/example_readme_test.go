@@ -261,7 +261,8 @@ func Example_readmeResilience() {
 			Jitter:               0.1,
 		}),
 		strategies.WithSoftTimeout(100*time.Millisecond), // longer nobody waits who could be given an old value
-		strategies.WithLoadTimeout(5*time.Second),        // nor anybody longer than this
+		strategies.WithHardTimeout(2*time.Second),        // nor anybody longer than this
+		strategies.WithLoadTimeout(10*time.Second),       // a load goes on without them for as long, and is stored
 		strategies.WithStoreTimeout(50*time.Millisecond), // a Redis that is slower has failed; a read asks it up to twice first
 	)
 
