@@ -21,8 +21,9 @@ import (
 // not be given, which Load cannot see.
 //
 // A snapshot is loaded whole or not at all: it is read twice, and nothing is added before it is known to be one of this
-// Format, and undamaged; otherwise the error is [ErrForeign], [ErrVersion] or [ErrDamaged]. If r is no [io.Seeker], what
-// it has is kept in a temporary file meanwhile. The memory that Load needs does not grow with the snapshot.
+// Format, and undamaged; otherwise the error is [ErrForeign], [ErrVersion] or [ErrDamaged]. If r is no [io.Seeker], or
+// cannot seek, as a pipe, what it has is kept in a temporary file meanwhile. The memory that Load needs does not grow with
+// the snapshot.
 //
 // Entries have the tags that they had, as of when Load begins: what is invalidated from then on reaches them, and what was
 // invalidated between Save and Load does not. Into a store that is no [tarn.Tagger], entries with tags are not loaded.
@@ -64,7 +65,7 @@ func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (re
 			return res, err
 		}
 	}
-	twice, ok := r.(io.ReadSeeker)
+	twice, start, ok := seeker(r)
 	if !ok {
 		file, err := keep(r)
 		if file != nil {
@@ -74,10 +75,6 @@ func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (re
 			return res, err
 		}
 		twice = file
-	}
-	start, err := twice.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return res, err
 	}
 	if _, err := f.read(ctx, twice, &tags, func([]byte, tarn.Entry[V], time.Duration) error { return nil }); err != nil {
 		return res, err
@@ -90,6 +87,18 @@ func (f *Format[K, V]) load(ctx context.Context, r io.Reader, p parts[K, V]) (re
 		return f.add(ctx, p, key, f.revive(e, now, ago), now, &res)
 	})
 	return res, err
+}
+
+// seeker returns r as one that can be read twice, and where it begins, if it can: that of a pipe has a Seek that fails.
+func seeker(r io.Reader) (twice io.ReadSeeker, start int64, ok bool) {
+	if twice, ok = r.(io.ReadSeeker); !ok {
+		return nil, 0, false
+	}
+	start, err := twice.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, 0, false
+	}
+	return twice, start, true
 }
 
 // keep writes what r has to a temporary file that nobody else finds.

@@ -402,6 +402,17 @@ func TestReader(t *testing.T) {
 
 	_, err = load(t, snapshot.Config[int, string]{})(io.MultiReader(bytes.NewReader(text[:len(text)-1])))
 	require.ErrorIs(t, err, snapshot.ErrDamaged)
+
+	pipe, into, err := os.Pipe() // an io.Seeker by its type, and it cannot
+	require.NoError(t, err)
+	defer pipe.Close()
+	go func() {
+		_, _ = into.Write(text)
+		_ = into.Close()
+	}()
+	n, err = load(t, snapshot.Config[int, string]{})(pipe)
+	require.NoError(t, err)
+	require.Equal(t, 1000, n)
 }
 
 // TestMemory saves and loads many entries with the memory for a few. What is live is looked at while bytes are written and
