@@ -25,6 +25,9 @@ import (
 // cannot seek, as a pipe, what it has is kept in a temporary file meanwhile. The memory that Load needs does not grow with
 // the snapshot.
 //
+// Load before you serve. Of a key that the store does not have, Load cannot tell that it was written at the source, or
+// invalidated, while the snapshot was read: it adds the old entry, and a write that was acknowledged meanwhile is undone.
+//
 // Entries have the tags that they had, as of when Load begins: what is invalidated from then on reaches them, and what was
 // invalidated between Save and Load does not. Into a store that is no [tarn.Tagger], entries with tags are not loaded.
 //

@@ -9,6 +9,8 @@
 // is loaded is as old as that, and lives for what it had left, by the wall clock. Give entries lives, and where that is not
 // enough, set Config.Stale, so that each is loaded from the source again when it is used.
 //
+// Load before you serve: what is written or invalidated while a snapshot is loaded, the load may undo.
+//
 // It is for a memory store that is used by itself. In the near store of a tiered one, copies would be older than that one
 // promises, and in a store that processes share, older than what another has written: never load a snapshot into either.
 //
