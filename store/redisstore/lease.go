@@ -198,8 +198,9 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 	return text, nil
 }
 
-// Fill ends leases and stores entries where they stood, in one round trip, and one more where entries have tags. An entry that is too large, or has expired,
-// leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
+// Fill ends leases and stores entries where they stood, in one round trip, and one more where entries have tags or
+// replace some that had. If those that it replaces had tags that they have not, it takes a third, to see that they were
+// not invalidated meanwhile; if they were, it removes what it has stored. An entry that is too large, or has expired, leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
 // refused. One that cannot be encoded, and a Redis that is full, end the lease too, and are errors.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
@@ -208,6 +209,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	commands, replies := make([]Command, len(fills)), make([]Reply, len(fills))
 	errs := make(tarn.IndexError, len(fills))
 	t, stored := s.taggingFills(ctx, fills)
+	var overtakable []int
 	for i := range fills {
 		f := &fills[i]
 		f.Stored = false
@@ -219,7 +221,7 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 		if f.Store {
 			what = "empty"
 			var tags *tarn.Tags
-			if args, tags, err = s.lives(name, &f.Entry, t, false); err != nil {
+			if args, tags, err = s.filling(name, f, t); err != nil {
 				s.counts.refused.Add(1)
 				if !errors.Is(err, tarn.ErrTooHeavy) {
 					errs[i] = err
@@ -227,6 +229,9 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 			} else if args[0] != "" {
 				what = "store"
 				f.Entry.Expires = s.capped(f.Entry.Expires)
+				if !covers(tags, f.Over) {
+					overtakable = append(overtakable, i)
+				}
 			}
 			if tags != nil {
 				stored[i] = tags
@@ -245,16 +250,27 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 			errs[i] = err
 		}
 	}
+	s.undoOvertaken(ctx, fills, overtakable, commands, errs)
 	return wrap("fill", failures(errs))
 }
 
-// taggingFills reads what has to be known of the tags of entries to be filled in, and has room for these tags. Where there
+// filling is lives of what a fill is to store, which is nothing where the entry that it replaces is gone by its tags.
+func (s *Store[K, V]) filling(
+	name keyName, f *tarn.Fill[K, V], t *tagging,
+) (args [4]string, tags *tarn.Tags, err error) {
+	if there, err := t.there(f.Over); !there {
+		return args, nil, err
+	}
+	return s.lives(name, &f.Entry, t, false)
+}
+
+// taggingFills reads what has to be known of the tags of entries to be filled in, and of those that they replace, and has room for these tags. Where there
 // are none, both are nil.
 func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags) {
 	var all []*tarn.Tags
 	for i := range fills {
-		if fills[i].Store && fills[i].Entry.Tags != nil {
-			all = append(all, fills[i].Entry.Tags)
+		if fills[i].Store && (fills[i].Entry.Tags != nil || fills[i].Over != nil) {
+			all = append(all, fills[i].Entry.Tags, fills[i].Over)
 		}
 	}
 	t := s.tagging(ctx, all...)

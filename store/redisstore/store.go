@@ -183,6 +183,9 @@ func (s *Store[K, V]) call(op string, name keyName, keys int, args ...string) Co
 	return Command{Words: s.evalsha[keys], Keys: all[:keys], Args: append(words, args...)}
 }
 
+// idOf returns the operation's ID, which a value that it stores has.
+func idOf(called Command) string { return called.Args[2] }
+
 // refreshKey returns the Redis key of the lease on what stands under a Redis key.
 func refreshKey(record, redis string) string {
 	braces := len(record) - 1

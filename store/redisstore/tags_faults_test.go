@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -220,6 +221,99 @@ func TestLateFill(t *testing.T) {
 			s.set("k", "a")
 			require.True(t, s.has("k"))
 		})
+	}
+}
+
+// What an invalidation overtakes between the look at the tags and the store does not stay.
+func TestOvertakenFill(t *testing.T) {
+	t.Parallel()
+	p := alone(t)
+	s := p.two()
+	for _, names := range [][]string{nil, {"b"}, {s.tag}} {
+		for op, want := range map[string]bool{"counter": false, "fill": false, "none": true} {
+			s.set("k", s.tag)
+			l := s.lease("k", true)
+			p.before(op, func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
+			require.Equal(t, want, s.replace("k", l, tags(l.Stamp, names...)), "%v %v", names, op)
+			require.Equal(t, want, s.has("k"), "%v %v", names, op)
+			p.client.before = nil
+			s.set("k", s.tag)
+		}
+	}
+
+	// What another has stored since stays.
+	s.set("k", s.tag)
+	l := s.lease("k", true)
+	p.before("fill", func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
+	before := p.client.before
+	p.client.before = func(c redisstore.Command) {
+		if before(c); len(c.Args) > 0 && c.Args[0] == "compute" {
+			must(0, s.other.Set(s.ctx, "k", tarn.Entry[string]{Value: "newer"}))
+		}
+	}
+	require.False(t, s.replace("k", l, nil))
+	require.True(t, s.has("k"))
+}
+
+// unheard is a client that loses one answer, or is late with what was to be answered, and does something then.
+type unheard struct {
+	redistestClient
+	op      string
+	runs    bool
+	between func()
+	late    []redisstore.Command
+}
+
+func (c *unheard) Do(ctx context.Context, commands []redisstore.Command, replies []redisstore.Reply) {
+	if last := commands[len(commands)-1]; c.op == "" || len(last.Args) == 0 || last.Args[0] != c.op {
+		c.redistestClient.Do(ctx, commands, replies)
+		return
+	}
+	c.op = ""
+	if c.runs {
+		c.redistestClient.Do(ctx, commands, replies)
+	} else {
+		c.late = commands
+	}
+	c.between()
+	for i := range replies {
+		replies[i] = redisstore.Reply{Kind: redisstore.Failed, Err: errUnheard}
+	}
+}
+
+func (c *unheard) arrive() {
+	if c.late != nil {
+		c.redistestClient.Do(context.Background(), c.late, make([]redisstore.Reply, len(c.late)))
+	}
+}
+
+var errUnheard = errors.New("unheard")
+
+// A Fill of which nothing was heard, and that Redis runs or does not, or later, leaves nothing that was invalidated.
+func TestUnheardFill(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for _, runs := range []bool{false, true} {
+		for _, ends := range []bool{false, true} {
+			t.Run(fmt.Sprint("runs: ", runs, ", its context ends: ", ends), func(t *testing.T) {
+				s := newTagged(t, server.Client(), server)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				c := &unheard{redistestClient: scanning{server.Client()}, op: "fill", runs: runs, between: func() {
+					if ends {
+						cancel()
+					}
+				}}
+				s.set("k", "a")
+				l := s.lease("k", true)
+				require.ErrorIs(t, redisstore.New(c, s.config).Fill(ctx, []tarn.Fill[string, string]{
+					{Key: "k", Token: l.Token, Store: true, Over: l.Entry.Tags},
+				}), errUnheard)
+				s.invalidate("a")
+				c.arrive()
+				require.False(t, s.has("k"))
+			})
+		}
 	}
 }
 

@@ -67,6 +67,15 @@ func (s *tagged) fill(key string, token tarn.Token, t *tarn.Tags) bool {
 	return fills[0].Stored
 }
 
+// replace fills in an entry over the one that the lease has found.
+func (s *tagged) replace(key string, l tarn.Lease[string], t *tarn.Tags) bool {
+	fills := []tarn.Fill[string, string]{{
+		Key: key, Token: l.Token, Store: true, Entry: tarn.Entry[string]{Value: "filled", Tags: t}, Over: l.Entry.Tags,
+	}}
+	must(0, s.Fill(s.ctx, fills))
+	return fills[0].Stored
+}
+
 func (s *tagged) settle(key string, t *tarn.Tags) bool {
 	tokens := make([]tarn.Token, 1)
 	must(0, s.Hold(s.ctx, []string{key}, time.Minute, tokens))
@@ -211,6 +220,66 @@ var tagRules = []struct {
 		l := s.lease("k", true)
 		s.invalidate("a")
 		return l.Found && !s.fill("k", l.Token, tags(l.Stamp, "a")) && !s.has("k")
+	}},
+	{"a refresh stores nothing, with whatever tags, once the tags of what it replaces were invalidated", func(s *tagged) bool {
+		for i, names := range [][]string{nil, {"b"}, {"a"}, {"a", "b"}} {
+			key := fmt.Sprint(i)
+			s.set("other", "b")
+			s.set(key, "a", "c")
+			l := s.lease(key, true)
+			s.invalidate("c")
+			if s.replace(key, l, tags(l.Stamp, names...)) || s.has(key) || s.lease(key, false).State != tarn.Granted {
+				return false
+			}
+		}
+		return true
+	}},
+	{"nor where their records were lost", func(s *tagged) bool {
+		s.set("k", "a")
+		l := s.lease("k", true)
+		s.server.Call("DEL", s.prefix+"ta")
+		return !s.replace("k", l, nil) && !s.has("k")
+	}},
+	{"nor where they have a stamp of another store", func(s *tagged) bool {
+		s.set("k", "a")
+		l := s.lease("k", true)
+		l.Entry.Tags = tags(1<<63, "a")
+		return !s.replace("k", l, nil) && !s.has("k")
+	}},
+	{"and stores if none of them was", func(s *tagged) bool {
+		for i, names := range [][]string{nil, {"b"}, {"a", "c"}} {
+			key := fmt.Sprint(i)
+			s.set("other", "b")
+			s.set(key, "a", "c")
+			l := s.lease(key, true)
+			s.invalidate("d")
+			if !s.replace(key, l, tags(l.Stamp, names...)) || !s.has(key) {
+				return false
+			}
+			s.invalidate("a")
+			if s.has(key) == slices.Contains(names, "a") {
+				return false
+			}
+		}
+		return true
+	}},
+	{"a refresh whose tags cannot be looked up leaves nothing, and is an error", func(s *tagged) bool {
+		s.set("k", "a")
+		s.set("l")
+		l, other := s.lease("k", true), s.lease("l", true)
+		s.server.Call("DEL", s.prefix+"s")
+		s.server.Call("RPUSH", s.prefix+"s", "x")
+		fills := []tarn.Fill[string, string]{
+			{Key: "k", Token: l.Token, Store: true, Over: l.Entry.Tags}, {Key: "l", Token: other.Token, Store: true},
+		}
+		failed := s.Fill(s.ctx, fills) != nil && !fills[0].Stored && fills[1].Stored
+		return failed && s.server.Call("EXISTS", s.prefix+"kk").Int == 0
+	}},
+	{"a lease that is given back asks for no tags", func(s *tagged) bool {
+		s.set("k", "a")
+		l := s.lease("k", true)
+		must(0, s.Fill(s.ctx, []tarn.Fill[string, string]{{Key: "k", Token: l.Token, Over: tags(1, "a")}}))
+		return s.has("k")
 	}},
 	{"Add adds where an entry is gone", func(s *tagged) bool {
 		s.set("k", "a")

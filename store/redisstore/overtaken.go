@@ -1,0 +1,96 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tarncache/tarn"
+)
+
+// What is stored in place of an entry with tags is as old as that entry may be, and need not have its tags. So it is not
+// enough that they stood before it was stored. No script can look at the records of tags and store what lies in another
+// partition, so they are looked at once more afterwards:
+//
+//	look at the records
+//	                              invalidate the tags: acknowledged
+//	store without these tags
+//	look again: remove it
+//
+// What is found to be right then was stored before any invalidation that it does not know of.
+
+// there reports whether the entry that had the tags was there when what is known was read.
+func (t *tagging) there(tags *tarn.Tags) (bool, error) {
+	switch {
+	case len(tags.Names()) == 0:
+		return true, nil
+	case t.failed != nil:
+		return false, t.failed
+	}
+	return uint64(tags.Stamp()) <= t.counter && t.valid(tags), nil
+}
+
+// covers reports whether every name of others is one of tags: what has these is reached by what reaches the others.
+func covers(tags, others *tarn.Tags) bool {
+	names := tags.Names()
+	for _, name := range others.Names() {
+		for len(names) > 0 && names[0] < name {
+			names = names[1:]
+		}
+		if len(names) == 0 || names[0] != name {
+			return false
+		}
+	}
+	return true
+}
+
+// removal is the command that removes what another has stored, if that stands still.
+func (s *Store[K, V]) removal(name keyName, stored Command) Command {
+	return s.call("compute", name, 2, idOf(stored), "", "", "", "")
+}
+
+// undo runs commands that take back what was done, also where the context is over.
+func (s *Store[K, V]) undo(ctx context.Context, commands []Command, replies []Reply) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	s.run(ctx, commands, replies)
+}
+
+// undoOvertaken takes those fills back whose Over was invalidated before they were stored, or may have been. One of which
+// nothing was heard loses its lease too, so that it does not arrive later.
+func (s *Store[K, V]) undoOvertaken(
+	ctx context.Context, fills []tarn.Fill[K, V], which []int, commands []Command, errs tarn.IndexError,
+) {
+	var over []*tarn.Tags
+	var doubtful []int
+	for _, i := range which {
+		if fills[i].Stored || errs[i] != nil {
+			over, doubtful = append(over, fills[i].Over), append(doubtful, i)
+		}
+	}
+	if len(doubtful) == 0 {
+		return
+	}
+	records, err := s.standing(ctx, over)
+	var undo []Command
+	var undone []int
+	for _, i := range doubtful {
+		f := &fills[i]
+		name, nerr := s.names.name(f.Key)
+		if nerr != nil || err == nil && errs[i] == nil && records.valid(f.Over) {
+			continue
+		}
+		f.Stored = false
+		errs[i] = errors.Join(errs[i], err)
+		undone = append(undone, i)
+		undo = append(undo, s.call("fill", name, 3, string(f.Token[:]), "release", "", "", "", ""),
+			s.removal(name, commands[i]))
+	}
+	if len(undo) == 0 {
+		return
+	}
+	replies := make([]Reply, len(undo))
+	s.undo(ctx, undo, replies)
+	for n, i := range undone {
+		errs[i] = errors.Join(errs[i], oneOrNone(replies[2*n]), answered(replies[2*n+1], "stored", "held", "changed"))
+	}
+}
