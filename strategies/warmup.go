@@ -22,7 +22,7 @@ type WarmUpConfig struct {
 	// that is less.
 	Batch int
 
-	// Parallel is how many batches are loaded at once. Zero: one.
+	// Parallel is how many batches are loaded at once, 10,000 at most. Zero: one.
 	Parallel int
 
 	// StopAtError ends it with the first batch of which a key failed. Left out, the others are loaded nevertheless.
@@ -85,6 +85,8 @@ func (c *LookAsideCache[K, V]) WarmUp(
 	return c.reader.warmUp(ctx, keys, loader, config)
 }
 
+const maxWarmUpParallel = 10_000
+
 // complete returns an error if something makes no sense, and sets what was left out.
 func (c *WarmUpConfig) complete() error {
 	switch {
@@ -94,6 +96,8 @@ func (c *WarmUpConfig) complete() error {
 		return errors.New("tarn: warm-up: WarmUpConfig.Batch is negative")
 	case c.Parallel < 0:
 		return errors.New("tarn: warm-up: WarmUpConfig.Parallel is negative")
+	case c.Parallel > maxWarmUpParallel:
+		return fmt.Errorf("tarn: warm-up: WarmUpConfig.Parallel is above %d", maxWarmUpParallel)
 	}
 	if c.Batch == 0 {
 		c.Batch = 100

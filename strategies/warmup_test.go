@@ -356,11 +356,15 @@ func TestWarmUpRefuses(t *testing.T) {
 		"WarmUpConfig.PerSecond is negative, or no number": {PerSecond: math.NaN()},
 		"WarmUpConfig.Batch is negative":                   {Batch: -1},
 		"WarmUpConfig.Parallel is negative":                {Parallel: -1},
+		"WarmUpConfig.Parallel is above 10000":             {Parallel: 10_001},
+		"above 10000":                                      {Parallel: math.MaxInt},
 	} {
 		_, err := c.WarmUp(t.Context(), upTo(1), config)
 		require.ErrorContains(t, err, says)
 	}
-	_, err := c.WarmUp(t.Context(), nil, strategies.WarmUpConfig{})
+	_, err := c.WarmUp(t.Context(), upTo(1), strategies.WarmUpConfig{Batch: math.MaxInt, Parallel: 10_000})
+	require.NoError(t, err)
+	_, err = c.WarmUp(t.Context(), nil, strategies.WarmUpConfig{})
 	require.ErrorContains(t, err, "keys is nil")
 	_, err = strategies.LookAside(newMemory[int, int](t)).WarmUp(t.Context(), upTo(1), nil, strategies.WarmUpConfig{})
 	require.ErrorContains(t, err, "loader is nil")
