@@ -28,7 +28,6 @@ type wells struct {
 	start         time.Time
 	fails         func(key int) error // nil: none
 	takes         time.Duration
-	stall         <-chan struct{} // nil: not
 }
 
 func newWells() *wells { return &wells{start: time.Now()} }
