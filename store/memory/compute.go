@@ -73,10 +73,10 @@ func (g *segment[K, V]) stands(seen sight[K, V], key K, hash uint32) bool {
 	return n == seen.node && (n == nil || n.version.Load() == seen.version)
 }
 
-// stampFor gives an entry whose tags have no stamp that of a moment before it is clear that what was seen still stands:
-// what invalidates that afterwards reaches the entry too.
+// stampFor gives an entry whose tags have no stamp of this store that of a moment before it is clear that what was seen
+// still stands: what invalidates that afterwards reaches the entry too.
 func (g *segment[K, V]) stampFor(seen sight[K, V], e *tarn.Entry[V]) {
-	if seen.entry.Tags != nil && !isStamped(e) {
+	if seen.entry.Tags != nil && !g.store.isStamped(e.Tags) {
 		e.Tags = e.Tags.Restamped(g.store.tags.settled())
 	}
 }

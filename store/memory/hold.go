@@ -123,10 +123,10 @@ func (s *Store[K, V]) unhold(keys []K, hashes []uint64, before []guard.Record, n
 	}
 }
 
-// Settle ends holds. An entry that is too heavy, has expired, or has tags that are without a stamp or one of which was
-// invalidated after it, leaves its key empty; that is no error, for its
-// source has it. Stored is false then, and [Stats] counts what was refused. If Weigh or OnRemove panics, the holds
-// end all the same, those that had not ended by then with their keys empty.
+// Settle ends holds. An entry leaves its key empty if it is too heavy, has expired, or has tags one of which was
+// invalidated after their stamp, or that have none, or one that is not of this store; that is no error, for its source
+// has it. Stored is false then, and [Stats] counts what was refused. If Weigh or OnRemove panics, the holds end all the
+// same, those that had not ended by then with their keys empty.
 func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -141,11 +141,12 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 		t := &settlements[i]
 		t.Stored = false
 		var weight int64
-		if t.Store && isStamped(&t.Entry) {
+		stamped := s.isStamped(t.Entry.Tags)
+		if t.Store && stamped {
 			weight = s.weigh(t.Key, &t.Entry)
 		}
 		done++
-		if err := s.settleOne(ctx, t, weight); err != nil {
+		if err := s.settleOne(ctx, t, weight, stamped); err != nil {
 			return err
 		}
 	}
@@ -156,10 +157,11 @@ func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[
 func (s *Store[K, V]) forsake(ctx context.Context, t tarn.Settlement[K, V]) {
 	defer s.contain()
 	t.Store = false
-	_ = s.settleOne(ctx, &t, 0)
+	_ = s.settleOne(ctx, &t, 0, false)
 }
 
-func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64) error {
+// settleOne ends a hold. What is not stamped was not weighed.
+func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], weight int64, stamped bool) error {
 	hash := s.hash(t.Key)
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
 		return g.held(t.Key) && !g.gone(&t.Entry) // by others too, maybe, which only the end of the hold tells
@@ -168,14 +170,14 @@ func (s *Store[K, V]) settleOne(ctx context.Context, t *tarn.Settlement[K, V], w
 		g.mu.Unlock()
 		return tarn.ErrClosed
 	}
-	g.settle(t, short(hash), weight)
+	g.settle(t, short(hash), weight, stamped)
 	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
 
 // settle ends one hold. The caller has mu.
-func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int64) {
+func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int64, stamped bool) {
 	verdict := guard.Forget
 	if r := g.records.find(t.Key); r != nil {
 		verdict = r.Settle(t.Token, g.now())
@@ -183,8 +185,8 @@ func (g *segment[K, V]) settle(t *tarn.Settlement[K, V], hash uint32, weight int
 	}
 	switch {
 	case verdict == guard.Leave:
-	case verdict == guard.Store && t.Store:
-		t.Stored = g.putLoaded(t.Key, hash, &t.Entry, weight)
+	case verdict == guard.Store && t.Store && stamped:
+		t.Stored, _ = g.put(t.Key, hash, &t.Entry, weight, nil)
 	default:
 		g.empty(t.Key, hash, Deleted)
 	}

@@ -130,9 +130,9 @@ func (s *Store[K, V]) Stands(_ context.Context, keys []K, tokens []tarn.Token, i
 }
 
 // Fill ends leases and stores entries where they stood. An entry leaves its key empty if it is too heavy, has expired, or
-// has tags that are without a stamp or one of which was invalidated after it, or if one of Over was; that is no error, for
-// whoever loaded the value can still use it. Stored is false then, and [Stats] counts what was refused. If Weigh or
-// OnRemove panics, all of the leases end.
+// has tags one of which was invalidated after their stamp, or that have none, or one that is not of this store; or if it
+// is so with the tags of Over. That is no error, for whoever loaded the value can still use it. Stored is false then, and
+// [Stats] counts what was refused. If Weigh or OnRemove panics, all of the leases end.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -147,11 +147,12 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 		f := &fills[i]
 		f.Stored = false
 		var weight int64
-		if f.Store && isStamped(&f.Entry) {
+		stamped := s.isStamped(f.Entry.Tags) && s.isStamped(f.Over)
+		if f.Store && stamped {
 			weight = s.weigh(f.Key, &f.Entry)
 		}
 		done++
-		if err := s.fillOne(ctx, f, weight); err != nil {
+		if err := s.fillOne(ctx, f, weight, stamped); err != nil {
 			return err
 		}
 	}
@@ -162,10 +163,11 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 func (s *Store[K, V]) giveBack(ctx context.Context, f tarn.Fill[K, V]) {
 	defer s.contain()
 	f.Store = false
-	_ = s.fillOne(ctx, &f, 0)
+	_ = s.fillOne(ctx, &f, 0, false)
 }
 
-func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight int64) error {
+// fillOne ends a lease. What is not stamped was not weighed.
+func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight int64, stamped bool) error {
 	hash := s.hash(f.Key)
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
 		r := g.records.find(f.Key)
@@ -177,28 +179,20 @@ func (s *Store[K, V]) fillOne(ctx context.Context, f *tarn.Fill[K, V], weight in
 	}
 	switch {
 	case !g.endLease(f.Key, f.Token) || !f.Store:
-	case s.outdated(f.Over):
+	case !stamped || s.outdated(f.Over):
 		g.empty(f.Key, short(hash), Replaced)
 	default:
-		f.Stored = g.putLoaded(f.Key, short(hash), &f.Entry, weight)
+		f.Stored, _ = g.put(f.Key, short(hash), &f.Entry, weight, nil)
 	}
 	c := g.unlock()
 	s.after(ctx, &c)
 	return nil
 }
 
-// putLoaded is put for what was read from the source, or written to it. What is not stamped leaves the key empty.
-func (g *segment[K, V]) putLoaded(key K, hash uint32, e *tarn.Entry[V], weight int64) (stored bool) {
-	if !isStamped(e) {
-		g.empty(key, hash, Replaced)
-		return false
-	}
-	stored, _ = g.put(key, hash, e, weight, nil)
-	return stored
+// isStamped reports whether tags that entries have, if there are any, are of a moment of this store.
+func (s *Store[K, V]) isStamped(tags *tarn.Tags) bool {
+	return tags == nil || s.tags.knows(tags.Stamp())
 }
-
-// isStamped reports whether the tags of an entry, if it has any, are of a moment before its source was read or written.
-func isStamped[V any](e *tarn.Entry[V]) bool { return e.Tags == nil || e.Tags.Stamp() != 0 }
 
 // endLease ends a lease and reports whether it stood. The caller has mu.
 func (g *segment[K, V]) endLease(key K, token tarn.Token) bool {

@@ -194,8 +194,9 @@ func (s *Store[K, V]) miss() error {
 }
 
 // Set gives key an entry in place of any other. An entry that has expired already leaves the key empty, which is
-// no error. It returns [tarn.ErrHeld] if a writer holds the key, which changes nothing, and [tarn.ErrTooHeavy],
-// or another error if Weigh returned a negative weight, which leaves the key empty.
+// no error. Tags whose stamp is later than the store's moment, of another store, are stamped now as those without are. It
+// returns [tarn.ErrHeld] if a writer holds the key, which changes nothing, and [tarn.ErrTooHeavy], or another error if
+// Weigh returned a negative weight, which leaves the key empty.
 func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -54,6 +54,9 @@ func (t *tags) settled() tarn.Stamp {
 	return t.stamp()
 }
 
+// knows reports whether a stamp is of a moment that was: not of none, nor of another store that has come further.
+func (t *tags) knows(stamp tarn.Stamp) bool { return stamp != 0 && stamp <= t.stamp() }
+
 // part returns the part of a tag.
 func (t *tags) part(seed maphash.Seed, name string) *tagPart {
 	parts := t.parts.Load()
@@ -141,7 +144,7 @@ func (n *node[K, V]) tagged() *taggedNode[K, V] {
 func (g *segment[K, V]) newTagged(key K, hash uint32, e *tarn.Entry[V]) *node[K, V] {
 	s := g.store
 	n := &taggedNode[K, V]{tags: e.Tags}
-	if e.Tags.Stamp() == 0 {
+	if !s.tags.knows(e.Tags.Stamp()) {
 		n.tags = e.Tags.Restamped(s.tags.stamp())
 	}
 	names := n.tags.Names()
@@ -193,7 +196,7 @@ func (g *segment[K, V]) gone(e *tarn.Entry[V]) bool {
 	if g.passed(e.Expires) {
 		return true
 	}
-	return e.Tags != nil && e.Tags.Stamp() != 0 && g.store.outdated(e.Tags)
+	return e.Tags != nil && g.store.tags.knows(e.Tags.Stamp()) && g.store.outdated(e.Tags)
 }
 
 // outdated reports whether one of the tags, which are of no node, was invalidated after their stamp, or may have been.

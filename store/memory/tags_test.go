@@ -97,6 +97,92 @@ func TestComputeAgainstInvalidateTags(t *testing.T) {
 	}
 }
 
+// A stamp of another store can be one that this store comes to only later, or never: an entry that has it is as good as one
+// without a stamp.
+func TestStampsOfAnotherStore(t *testing.T) {
+	ctx := t.Context()
+	for name, set := range map[string]func(s *memory.Store[int, int], e tarn.Entry[int]) error{
+		"Set": func(s *memory.Store[int, int], e tarn.Entry[int]) error { return s.Set(ctx, 1, e) },
+		"SetMany": func(s *memory.Store[int, int], e tarn.Entry[int]) error {
+			return s.SetMany(ctx, []int{1}, []tarn.Entry[int]{e})
+		},
+		"Add": func(s *memory.Store[int, int], e tarn.Entry[int]) error {
+			_, err := s.Add(ctx, 1, e)
+			return err
+		},
+		"Compute": func(s *memory.Store[int, int], e tarn.Entry[int]) error {
+			_, _, err := s.Compute(ctx, 1, func(tarn.Entry[int], bool) (tarn.Entry[int], tarn.ComputeOp) {
+				return e, tarn.ComputeStore
+			})
+			return err
+		},
+		"Compute of what is there": func(s *memory.Store[int, int], e tarn.Entry[int]) error {
+			if err := s.Set(ctx, 1, tarn.Entry[int]{Tags: tagsOf(t, 0, "y")}); err != nil {
+				return err
+			}
+			_, _, err := s.Compute(ctx, 1, func(tarn.Entry[int], bool) (tarn.Entry[int], tarn.ComputeOp) {
+				return e, tarn.ComputeStore
+			})
+			return err
+		},
+	} {
+		for _, ahead := range []tarn.Stamp{1, 2, 1 << 52} {
+			t.Run(fmt.Sprint(name, " ", ahead), func(t *testing.T) {
+				s := memory.New(memory.Options[int, int]{MaxEntries: 10})
+				defer s.Close()
+				now, err := s.Stamp(ctx)
+				require.NoError(t, err)
+				require.NoError(t, set(s, tarn.Entry[int]{Value: 7, Tags: tagsOf(t, now+ahead, "x")}))
+				e, found, err := s.Get(ctx, 1)
+				require.NoError(t, err)
+				require.True(t, found)
+				require.Equal(t, tarn.Entry[int]{Value: 7, Tags: e.Tags}, e)
+				require.Equal(t, []string{"x"}, e.Tags.Names())
+				require.Equal(t, now, e.Tags.Stamp())
+				require.NoError(t, s.InvalidateTags(ctx, "x"))
+				_, found, err = s.Get(ctx, 1)
+				require.NoError(t, err)
+				require.False(t, found)
+			})
+		}
+	}
+}
+
+// What was loaded or written is not stored with such a stamp, nor over tags that have one: it tells nothing.
+func TestFillWithAStampOfAnotherStore(t *testing.T) {
+	ctx := t.Context()
+	s := memory.New(memory.Options[int, int]{MaxEntries: 10})
+	defer s.Close()
+	now, err := s.Stamp(ctx)
+	require.NoError(t, err)
+	future := tagsOf(t, now+1, "x")
+	for name, f := range map[string]tarn.Fill[int, int]{
+		"tags": {Entry: tarn.Entry[int]{Value: 1, Tags: future}},
+		"over": {Entry: tarn.Entry[int]{Value: 1}, Over: future},
+	} {
+		leases := make([]tarn.Lease[int], 1)
+		require.NoError(t, s.Set(ctx, 1, tarn.Entry[int]{Value: 0}))
+		require.NoError(t, s.Lease(ctx, []int{1}, tarn.LeaseTerms{Life: time.Second, Refresh: true}, leases))
+		f.Key, f.Token, f.Store, f.Stored = 1, leases[0].Token, true, true
+		fills := []tarn.Fill[int, int]{f}
+		require.NoError(t, s.Fill(ctx, fills))
+		require.False(t, fills[0].Stored, name)
+		_, found, err := s.Get(ctx, 1)
+		require.NoError(t, err)
+		require.False(t, found, name)
+	}
+	tokens := make([]tarn.Token, 1)
+	require.NoError(t, s.Hold(ctx, []int{1}, time.Second, tokens))
+	settlements := []tarn.Settlement[int, int]{
+		{Key: 1, Token: tokens[0], Store: true, Entry: tarn.Entry[int]{Value: 1, Tags: future}, Stored: true},
+	}
+	require.NoError(t, s.Settle(ctx, settlements))
+	require.False(t, settlements[0].Stored)
+	_, found, err := s.Get(ctx, 1)
+	require.NoError(t, err)
+	require.False(t, found)
+}
+
 // Neither a hit of what has tags nor an invalidation allocates.
 func TestTagsAllocateNothing(t *testing.T) {
 	s := memory.New(memory.Options[int, string]{MaxEntries: 1000})
