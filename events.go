@@ -37,7 +37,7 @@ const (
 	EventHit           EventKind = iota + 1 // a read was answered from the cache
 	EventNegativeHit                        // a read was answered by a remembered absence
 	EventStaleHit                           // a read was answered with a stale value, while that is being replaced
-	EventMiss                               // a read found nothing in the cache
+	EventMiss                               // a read found nothing in the cache that it could be answered with at once; if its load fails and an old value is served, EventRescued follows
 	EventLoaded                             // the source answered a load; that it has no such key is an answer
 	EventLoadFailed                         // a load failed
 	EventFillDropped                        // a loaded value was not stored: its key had changed, the store refused it, or Err says what was wrong with its Policy or Tags

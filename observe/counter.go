@@ -124,7 +124,7 @@ func statOf(kind tarn.EventKind) Stat {
 	case tarn.EventRescued:
 		return stat("hits", "kind", "rescued", hits)
 	case tarn.EventMiss:
-		return stat("misses", "", "", "Reads that found nothing to serve in the cache.")
+		return stat("misses", "", "", "Reads that found nothing in the cache to serve at once; one that is served an old value after its load failed is a rescued hit too.")
 	case tarn.EventLoaded:
 		return stat("loads", "outcome", "success", loads)
 	case tarn.EventLoadFailed:

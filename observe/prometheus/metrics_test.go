@@ -68,7 +68,7 @@ tarn_cache_hits_total{cache="books",kind="stale"} 0
 # TYPE tarn_cache_loads_total counter
 tarn_cache_loads_total{cache="books",outcome="error"} 1
 tarn_cache_loads_total{cache="books",outcome="success"} 1
-# HELP tarn_cache_misses_total Reads that found nothing to serve in the cache.
+# HELP tarn_cache_misses_total Reads that found nothing in the cache to serve at once; one that is served an old value after its load failed is a rescued hit too.
 # TYPE tarn_cache_misses_total counter
 tarn_cache_misses_total{cache="books"} 2
 # HELP tarn_memory_bound What the weight may be at most.
@@ -218,7 +218,7 @@ func TestTwoCachesInOneRegistry(t *testing.T) {
 	}
 	_, _ = first.Get(t.Context(), 1)
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP tarn_cache_misses_total Reads that found nothing to serve in the cache.
+# HELP tarn_cache_misses_total Reads that found nothing in the cache to serve at once; one that is served an old value after its load failed is a rescued hit too.
 # TYPE tarn_cache_misses_total counter
 tarn_cache_misses_total{cache="books"} 1
 tarn_cache_misses_total{cache="shelves"} 0
