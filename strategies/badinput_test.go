@@ -74,6 +74,16 @@ func TestBadInput(t *testing.T) {
 		{"strategies: WithLoadTimeout: not positive: -1s", func() { strategies.WithLoadTimeout(-time.Second) }},
 		{"strategies: WithSoftTimeout: not positive: 0s", func() { strategies.WithSoftTimeout(0) }},
 		{"strategies: WithStoreTimeout: not positive: 0s", func() { strategies.WithStoreTimeout(0) }},
+		{"strategies: ReadThrough: WithRefreshGather needs a loader that implements tarn.BatchLoader", func() {
+			read(ok, src.source, strategies.WithRefreshGather(1), policy(ttl.Policy{Fresh: 1, RefreshAfter: 0.5}))
+		}},
+		{"strategies: ReadThrough: WithRefreshGather needs Policy.RefreshAfter, EarlyRefresh or", func() {
+			read(ok, inBatches(src.source), strategies.WithRefreshGather(1), policy(ttl.Policy{Fresh: 1, StaleIfError: 1}))
+		}},
+		{"strategies: ReadThrough: WithRefreshGather 13s is above the 12s of Fresh", func() {
+			read(ok, inBatches(src.source), strategies.WithRefreshGather(13*time.Second),
+				policy(ttl.Policy{Fresh: time.Minute, RefreshAfter: 0.8, StaleWhileRevalidate: time.Hour}))
+		}},
 		{"strategies: WithRefreshGather: not positive: 0s", func() { strategies.WithRefreshGather(0) }},
 		{"strategies: WithSoftTimeout 31s is above WithLoadTimeout 30s", func() {
 			read(ok, src.source, strategies.WithSoftTimeout(31*time.Second),

@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -10,10 +11,27 @@ import (
 )
 
 // gathering is a load in the background that keys may still join. Its flights are on the table already, so that a key is
-// reloaded once. It departs when its time is over, when it is full, or when the reader closes.
+// reloaded once. It departs when its time is over, when it is full, when somebody waits for one of its keys, or when the
+// reader closes.
 type gathering[K comparable, V any] struct {
 	load  *load[K, V] // nil: none; protected by flights.mu, as below
 	timer *time.Timer
+}
+
+// checkGather panics if gathering could have no effect, or outlasts what it is to be done in.
+func checkGather[K comparable, V any](c *readConfig, loader tarn.Loader[K, V]) {
+	p := &c.policy
+	if _, ok := tarn.As[tarn.BatchLoader[K, V]](loader); !ok {
+		panic("strategies: ReadThrough: WithRefreshGather needs a loader that implements tarn.BatchLoader")
+	}
+	if p.RefreshAfter == 0 && p.EarlyRefresh == 0 && p.StaleWhileRevalidate == 0 {
+		panic("strategies: ReadThrough: WithRefreshGather needs Policy.RefreshAfter, EarlyRefresh or StaleWhileRevalidate: " +
+			"nothing else is reloaded in the background")
+	}
+	if left := p.Fresh - time.Duration(p.RefreshAfter*float64(p.Fresh)); p.RefreshAfter > 0 && c.gather > left {
+		panic(fmt.Sprintf("strategies: ReadThrough: WithRefreshGather %v is above the %v of Fresh that Policy.RefreshAfter leaves",
+			c.gather, left))
+	}
 }
 
 // refresh loads key in the background, unless it is being loaded already or too many are. early: the end of its entry,
@@ -75,6 +93,13 @@ func (r *reader[K, V]) gathered(l *load[K, V]) *load[K, V] {
 	g.timer.Stop()
 	g.load, g.timer = nil, nil
 	return l
+}
+
+// awaited has the load depart that is being gathered, if it is l: somebody waits for it. The caller holds flights.mu.
+func (l *load[K, V]) awaited() {
+	if g := &l.reader.gathering; g.load == l {
+		g.timer.Reset(0)
+	}
 }
 
 // departGathered starts the load that is being gathered, if it is l, or whichever if l is nil.

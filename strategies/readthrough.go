@@ -31,7 +31,7 @@ type ReadThroughCache[K comparable, V any] struct {
 //
 // If the store fails, the source answers; a store that is closed has not failed, and every call returns
 // [tarn.ErrClosed]. ReadThrough panics if store or loader is nil, or if the policy is Sliding and the store no
-// [tarn.Toucher]. Close ends the loads; whoever made the store closes it, afterwards.
+// [tarn.Toucher], or if [WithRefreshGather] could have no effect. Close ends the loads; whoever made the store closes it, afterwards.
 func ReadThrough[K comparable, V any](
 	store tarn.Store[K, V], loader tarn.Loader[K, V], opts ...ReadOption,
 ) *ReadThroughCache[K, V] {
@@ -39,7 +39,9 @@ func ReadThrough[K comparable, V any](
 		panic("strategies: ReadThrough: loader is nil")
 	}
 	r := newReader("ReadThrough", store, opts)
-	r.gathers = r.config.gather > 0
+	if r.gathers = r.config.gather > 0; r.gathers {
+		checkGather(&r.config, loader)
+	}
 	r.expects(loader)
 	return &ReadThroughCache[K, V]{r, loader}
 }
