@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tarncache/tarn"
 )
@@ -43,9 +44,9 @@ func covers(tags, others *tarn.Tags) bool {
 	return true
 }
 
-// removal is the command that removes what another has stored, if that stands still.
-func (s *Store[K, V]) removal(name keyName, stored Command) Command {
-	return s.call("compute", name, 2, idOf(stored), "", "", "", "")
+// removal is the command that removes the value with the ID, if that stands still.
+func (s *Store[K, V]) removal(name keyName, id string) Command {
+	return s.call("compute", name, 2, id, "", "", "", "")
 }
 
 // undo runs commands that take back what was done, also where the context is over.
@@ -83,7 +84,7 @@ func (s *Store[K, V]) undoOvertaken(
 		errs[i] = errors.Join(errs[i], err)
 		undone = append(undone, i)
 		undo = append(undo, s.call("fill", name, 3, string(f.Token[:]), "release", "", "", "", ""),
-			s.removal(name, commands[i]))
+			s.removal(name, idOf(commands[i])))
 	}
 	if len(undo) == 0 {
 		return
@@ -93,4 +94,45 @@ func (s *Store[K, V]) undoOvertaken(
 	for n, i := range undone {
 		errs[i] = errors.Join(errs[i], oneOrNone(replies[2*n]), answered(replies[2*n+1], "stored", "held", "changed"))
 	}
+}
+
+// restamp gives what was made of an entry that had tags a stamp of which an invalidation that may still reach that entry
+// is no part, if it has none: that of the entry, if they have a tag in common, or else of a moment before it was looked
+// at. Where that is too early for its other tags, a later moment is taken, and the entry has to be looked at again.
+func (c *computing[K, V]) restamp(
+	ctx context.Context, t *tagging, had *tarn.Tags, next *tarn.Entry[V],
+) (done bool, err error) {
+	names := next.Tags.Names()
+	if len(names) == 0 || next.Tags.Stamp() != 0 {
+		return true, nil
+	}
+	stamps := []tarn.Stamp{c.stamp}
+	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(had.Names(), name) }) {
+		stamps = []tarn.Stamp{had.Stamp(), c.stamp}
+	}
+	for _, stamp := range stamps {
+		tags, _ := tarn.NewTags(stamp, names...)
+		if stamp != 0 && t.right(tags) {
+			next.Tags = tags
+			return true, nil
+		}
+	}
+	t.begin(next.Tags)
+	c.runTagged(ctx, t, nil, nil)
+	now, err := c.count(ctx, 0, false)
+	c.stamp = tarn.Stamp(now.n)
+	return false, err
+}
+
+// undoOvertakenStore takes a Compute back if what it was made of had tags that were invalidated before it was stored, or
+// may have been, and reports whether they were not.
+func (c *computing[K, V]) undoOvertakenStore(
+	ctx context.Context, had *tarn.Tags, command Command, failed error,
+) (there bool, err error) {
+	if there, err = c.stands(ctx, had); there && failed == nil {
+		return true, nil
+	}
+	var replies [1]Reply
+	c.undo(ctx, []Command{c.removal(c.name, idOf(command))}, replies[:])
+	return false, errors.Join(failed, err, answered(replies[0], "stored", "held", "changed"))
 }

@@ -130,13 +130,18 @@ func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool, erro
 	if stamp == 0 || stamp > t.counter {
 		return nil, false, nil
 	}
-	for _, name := range tags.Names() {
-		if t.moment(t.index[name]) > stamp {
-			t.begin(tags)
-			return nil, false, nil
-		}
+	if !t.right(tags) {
+		t.begin(tags)
+		return nil, false, nil
 	}
 	return tags, true, nil
+}
+
+// right reports whether none of the tags was invalidated after their stamp, or may have been where one has no record.
+func (t *tagging) right(tags *tarn.Tags) bool {
+	return !slices.ContainsFunc(tags.Names(), func(name string) bool {
+		return t.moment(t.index[name]) > uint64(tags.Stamp())
+	})
 }
 
 // begin makes records for a while, although nothing is stored, so that the next load finds them: a record that is to be
@@ -178,6 +183,9 @@ func (s *Store[K, V]) runTagged(ctx context.Context, t *tagging, commands []Comm
 		which = append(which, i)
 		all = append(all, s.call("ensure", t.names[i], 2, t.records[i].generation, base,
 			strconv.FormatUint(u.stamp, 10), strconv.FormatInt(u.life+recordMargin, 10)))
+	}
+	if len(all)+len(commands) == 0 {
+		return
 	}
 	answers := make([]Reply, len(all)+len(commands))
 	s.run(ctx, append(all, commands...), answers)

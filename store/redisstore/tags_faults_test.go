@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -253,6 +254,83 @@ func TestOvertakenFill(t *testing.T) {
 	}
 	require.False(t, s.replace("k", l, nil))
 	require.True(t, s.has("k"))
+}
+
+// What Compute makes of an entry that is invalidated before it is stored does not stay, whatever its tags and whenever
+// that is; and f is called again.
+func TestOvertakenCompute(t *testing.T) {
+	t.Parallel()
+	p := alone(t)
+	s := p.two()
+	for _, names := range [][]string{nil, {"b"}, {s.tag}, {"b", s.tag}} {
+		for _, op := range []string{"f", "counter", "compute", "mark"} {
+			t.Run(fmt.Sprint(len(names), op, names), func(t *testing.T) {
+				p.client.before = nil
+				s.set("k", s.tag)
+				invalidate := func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) }
+				if op == "mark" { // the invalidation has begun before, and arrives when all is done
+					p.before("mark", func() {
+						p.client.before = nil
+						_, _, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], _ bool) (tarn.Entry[string], tarn.ComputeOp) {
+							return tarn.Entry[string]{Value: e.Value + "+", Tags: tags(0, names...)}, tarn.ComputeStore
+						})
+						must(0, err)
+					})
+					s.invalidate(s.tag)
+					require.Equal(t, !slices.Contains(names, s.tag), s.has("k"), "an entry without the tag was stored before")
+					return
+				}
+				var found []bool
+				p.before(op, invalidate)
+				if once := p.client.before; op == "f" {
+					p.client.before = func(c redisstore.Command) {
+						once(c)
+						require.False(t, len(c.Args) > 0 && c.Args[0] == "compute", "it is not stored even for a while")
+					}
+				}
+				_, has, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], there bool) (tarn.Entry[string], tarn.ComputeOp) {
+					if found = append(found, there); op == "f" && len(found) == 1 {
+						invalidate()
+					}
+					if !there {
+						return e, tarn.ComputeKeep
+					}
+					return tarn.Entry[string]{Value: e.Value + "+", Tags: tags(0, names...)}, tarn.ComputeStore
+				})
+				require.NoError(t, err)
+				require.False(t, has)
+				require.False(t, s.has("k"))
+				require.True(t, found[0])
+				if op == "f" {
+					require.Equal(t, []bool{true, false}, found)
+				}
+			})
+		}
+	}
+}
+
+// A Compute adds a tag to an entry that is older than the last invalidation of that tag.
+func TestComputeAddsTags(t *testing.T) {
+	t.Parallel()
+	p := alone(t)
+	s := p.two()
+	for _, tag := range []string{"new", "used", s.tag} {
+		s.set("k", "a")
+		s.set("other", "used")
+		must(0, s.other.InvalidateTags(s.ctx, tag))
+		s.server.Call("DEL", s.far+"r") // one of the partitions
+		s.set("k", "a")
+		must(0, s.other.InvalidateTags(s.ctx, tag))
+		e, has, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], there bool) (tarn.Entry[string], tarn.ComputeOp) {
+			return tarn.Entry[string]{Value: e.Value + "+", Tags: tags(0, "a", tag)}, tarn.ComputeStore
+		})
+		require.NoError(t, err)
+		require.True(t, has)
+		require.Equal(t, "v+", e.Value)
+		require.True(t, s.has("k"))
+		must(0, s.other.InvalidateTags(s.ctx, tag))
+		require.False(t, s.has("k"))
+	}
 }
 
 // unheard is a client that loses one answer, or is late with what was to be answered, and does something then.
