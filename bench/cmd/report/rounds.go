@@ -45,6 +45,7 @@ var groups = []group{
 	{names: "Growth", benchtime: "100ms", quicktime: "20ms", count: 1, every: 2},
 	{names: "Expiry|ExpiryAtOnce", benchtime: "1x", quicktime: "1x", count: 1, every: 1},
 	{names: "RedisGet|RedisGetMany|Near|RoundTrips", benchtime: "100ms", quicktime: "20ms", count: 1, every: 1},
+	{names: "Tags", benchtime: "50ms", quicktime: "20ms", count: 1, every: 5},
 	{names: "ColdKey|Invalidation", benchtime: "500ms", quicktime: "100ms", count: 1, every: 1},
 	{names: "Outage", benchtime: "1x", quicktime: "1x", count: 1, every: 2},
 }
