@@ -90,6 +90,7 @@ func (t *flights[K, V]) board(key K, newFlight maker[K, V]) (*flight[K, V], boar
 	case f.left: // it is being cancelled
 	case !f.looked:
 		f.waiters++
+		f.load.awaited()
 		return f, boarded
 	case f.token != (tarn.Token{}) && s.next == nil:
 		return f, asking

@@ -2,6 +2,7 @@ package strategies_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,7 @@ func inBatches(src *source) tarn.Loader[string, int] {
 	})
 }
 
-// Close ends a gathering at once: whoever waits for one of its keys is told, and nothing is loaded.
+// Close ends a gathering at once, and nothing is loaded.
 func TestCloseEndsAGathering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newSource(map[string]int{"a": 1})
@@ -37,18 +38,65 @@ func TestCloseEndsAGathering(t *testing.T) {
 		hasValue(t, 1, <-asked(t.Context(), c, "a"))
 		time.Sleep(2 * time.Minute)
 		hasValue(t, 1, <-asked(t.Context(), c, "a"), "served, and to be reloaded within the hour")
-		require.NoError(t, c.Delete(t.Context(), "a"))
-		waits := asked(t.Context(), c, "a")
-		require.True(t, pending(waits), "it joins what is being gathered")
 		start := time.Now()
 		require.NoError(t, c.Close(t.Context()))
-		r := <-waits
-		require.ErrorIs(t, r.err, tarn.ErrClosed)
-		require.Equal(t, start, r.at)
-		require.Equal(t, 1, src.loaded())
+		require.Equal(t, start, time.Now())
 		time.Sleep(2 * time.Hour)
 		require.Equal(t, 1, src.loaded())
 	})
+}
+
+// Whoever has to wait for a key that is being gathered waits for its load alone: all that was gathered departs at once. Hits
+// do not have it depart.
+func TestNobodyWaitsForAGathering(t *testing.T) {
+	for _, tt := range []struct {
+		rule string
+		ask  func(ctx context.Context, c *strategies.ReadThroughCache[string, int]) error
+	}{
+		{"a Get", func(ctx context.Context, c *strategies.ReadThroughCache[string, int]) error {
+			_, err := c.Get(ctx, "a")
+			return err
+		}},
+		{"one of many keys, the others of which are not being gathered", func(
+			ctx context.Context, c *strategies.ReadThroughCache[string, int],
+		) error {
+			_, err := tarn.GetMany(ctx, c, []string{"c", "a"})
+			return err
+		}},
+		{"a warm-up", func(ctx context.Context, c *strategies.ReadThroughCache[string, int]) error {
+			_, err := c.WarmUp(ctx, slices.Values([]string{"a"}), strategies.WarmUpConfig{})
+			return err
+		}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := newSource(map[string]int{"a": 1, "b": 1, "c": 1})
+				src.set(takes(time.Second), nil)
+				c := strategies.ReadThrough(newMemory[string, int](t), inBatches(src),
+					policy(ttl.Policy{Fresh: 100 * time.Second, RefreshAfter: 0.9}), strategies.WithRefreshGather(9*time.Second))
+				hasValue(t, 1, <-asked(t.Context(), c, "a"))
+				hasValue(t, 1, <-asked(t.Context(), c, "b"))
+				time.Sleep(95 * time.Second)
+				for range 3 {
+					hasValue(t, 1, <-asked(t.Context(), c, "a"))
+					hasValue(t, 1, <-asked(t.Context(), c, "b"))
+					time.Sleep(time.Second)
+				}
+				require.Equal(t, 2, src.loaded(), "it is being gathered")
+				require.NoError(t, c.Delete(t.Context(), "a"))
+				start := time.Now()
+				require.NoError(t, tt.ask(t.Context(), c))
+				require.LessOrEqual(t, time.Since(start), 2*time.Second, "which both keys of the gathering take")
+				time.Sleep(2*time.Second - time.Since(start))
+				synctest.Wait()
+				loaded := src.loaded()
+				require.GreaterOrEqual(t, loaded, 4, "what was gathered with it departs as well")
+				time.Sleep(10 * time.Second)
+				require.Equal(t, loaded, src.loaded())
+				require.NoError(t, c.Close(t.Context()))
+			})
+		})
+	}
 }
 
 // A key that somebody else has renewed by the time its refresh looks is not loaded again, and one that nobody has is, fresh
