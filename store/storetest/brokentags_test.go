@@ -395,6 +395,12 @@ var brokenTags = []broken{
 		}
 	}, `
 		Tagger/Touch keeps tags`},
+	{"Compute writes whatever was invalidated meanwhile", func(p *patched) {
+		p.compute = func(ctx context.Context, key string, f computing) (entry, bool, error) {
+			return computeOnce(p, ctx, key, f)
+		}
+	}, `
+		Tagger/an invalidation during Compute, and other tags`},
 	{"Compute sees what was invalidated", func(p *patched) {
 		p.compute = func(ctx context.Context, key string, f computing) (e entry, found bool, err error) {
 			p.raw(func() { e, found, err = p.r.Compute(ctx, key, f) })

@@ -261,7 +261,7 @@ func (r *reference) Compute(
 		if err := r.begin(ctx); err != nil {
 			return entry{}, false, err
 		}
-		if s = r.at(key); s.version == version {
+		if s = r.at(key); s.version == version && s.found == found {
 			switch op {
 			case tarn.ComputeStore:
 				r.put(s, e)

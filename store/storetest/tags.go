@@ -200,6 +200,32 @@ var tagRows = []row{
 		},
 	},
 	{
+		name:  "an invalidation during Compute, and other tags",
+		rule:  "What Compute makes of an entry that is invalidated while its function runs is not there, whatever tags it has.",
+		needs: Computer,
+		check: func(x *trial) error {
+			for _, tags := range [][]string{nil, {"x"}, {"z"}, {"y", "z"}} {
+				if err := all(x.setEntry("b", withTags("1", 0, "z")), x.setEntry("a", withTags("1", 0, "x", "y"))); err != nil {
+					return err
+				}
+				calls, invalidated := 0, error(nil)
+				_, _, err := x.computer.Compute(x.ctx, "a", func(old entry, found bool) (entry, tarn.ComputeOp) {
+					if calls++; calls == 1 {
+						invalidated = x.invalidate("x")
+					}
+					if !found {
+						return entry{}, tarn.ComputeKeep
+					}
+					return withTags(old.Value+"1", 0, tags...), tarn.ComputeStore
+				})
+				if err = all(did("Compute", err), invalidated, x.misses("a"), x.has("b", "1")); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	},
+	{
 		name: "negative entries have tags",
 		rule: "A remembered absence has tags as any entry has.",
 		check: func(x *trial) error {
