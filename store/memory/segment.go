@@ -152,7 +152,7 @@ func (g *segment[K, V]) put(
 	keep := err == nil && !g.passed(e.Expires)
 	if keep && e.Tags != nil {
 		if fresh = g.newTagged(key, hash, e); fresh.invalidated() {
-			g.store.untag(fresh)
+			g.store.refuse(fresh)
 			keep = false
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // tags are the records of the tags that entries of the store have. A node points to those of its own tags, so that to
 // look whether it was invalidated takes a load for each, and no lock. A record goes with the last node that has its tag,
-// and leaves the moment of its last invalidation to its part, where it counts for all tags of the part that have no
+// or a while after what has it was refused, and leaves the moment of its last invalidation to its part, where it counts for all tags of the part that have no
 // record. So a load that began before an invalidation is refused, whether or not an entry had the tag at the time.
 //
 // A part's mu is taken under a segment's mu, and no lock under a part's.
@@ -33,7 +33,12 @@ type tagPart struct {
 	mu     sync.Mutex
 	byName map[string]*tag
 	others uint64 // the moment of the last invalidation of a tag that is not in byName
+	kept   []*tag // records that are there for what is loaded next, though nodes may have none of them; see keep
+	oldest int    // of kept, once it is full
 }
+
+// mostKept bounds the records that a part keeps for the tags of what it refused.
+const mostKept = 8
 
 // tag is the record of a tag that some entry has.
 type tag struct {
@@ -42,6 +47,7 @@ type tag struct {
 	name        string
 	nodes       int // that point to it; protected by the part's mu, as is live
 	live        int // those of them that were not invalidated
+	kept        bool
 }
 
 // stamp returns the present moment.
@@ -119,11 +125,39 @@ func (r *tag) give(stamp tarn.Stamp) (invalidated bool) {
 	if invalidated = r.invalidated.Load() > uint64(stamp); !invalidated {
 		r.live--
 	}
-	if r.nodes--; r.nodes == 0 {
+	r.nodes--
+	p.tidy(r)
+	return invalidated
+}
+
+// tidy forgets a record that nobody needs. The caller has mu.
+func (p *tagPart) tidy(r *tag) {
+	if r.nodes == 0 && !r.kept {
 		delete(p.byName, r.name)
 		p.others = max(p.others, r.invalidated.Load())
 	}
-	return invalidated
+}
+
+// keep keeps the record of a tag of something that was refused, maybe only since tags that nobody has were invalidated:
+// what is loaded next finds it, and is refused for an invalidation of the tag itself alone. It takes the place of the one
+// that was kept longest.
+func (r *tag) keep() {
+	p := r.part
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.kept {
+		return
+	}
+	r.kept = true
+	if len(p.kept) < mostKept {
+		p.kept = append(p.kept, r)
+		return
+	}
+	old := p.kept[p.oldest]
+	p.kept[p.oldest] = r
+	p.oldest = (p.oldest + 1) % mostKept
+	old.kept = false
+	p.tidy(old)
 }
 
 // taggedNode is a node whose entry has tags, which never change: an entry with others is put into another node.
@@ -176,6 +210,14 @@ func (n *taggedNode[K, V]) invalidated() bool {
 		}
 	}
 	return false
+}
+
+// refuse gives the records of a node back that is not put into the table since it is invalidated.
+func (s *Store[K, V]) refuse(n *node[K, V]) {
+	for _, r := range n.tagged().records {
+		r.keep()
+	}
+	s.untag(n)
 }
 
 // untag gives the records of a node back that has left the table.

@@ -28,11 +28,85 @@ func (t *tags) records() (nodes, live map[string]int) {
 	if parts := t.parts.Load(); parts != nil {
 		for i := range parts {
 			for name, r := range parts[i].byName {
+				if r.kept && r.nodes == 0 {
+					continue
+				}
 				nodes[name], live[name] = r.nodes, r.live
 			}
 		}
 	}
 	return nodes, live
+}
+
+// checkKept reports an error if what a part keeps is more than it may be, or not in its table.
+func (t *tags) checkKept() (kept int, err error) {
+	parts := t.parts.Load()
+	if parts == nil {
+		return 0, nil
+	}
+	for i := range parts {
+		p := &parts[i]
+		if len(p.kept) > mostKept {
+			return 0, fmt.Errorf("a part keeps %d records", len(p.kept))
+		}
+		for _, r := range p.kept {
+			if p.byName[r.name] != r || !r.kept {
+				return 0, fmt.Errorf("the record of %s is kept, but not in the table", r.name)
+			}
+		}
+		marked := 0
+		for _, r := range p.byName {
+			if r.kept {
+				marked++
+			}
+		}
+		if marked != len(p.kept) {
+			return 0, fmt.Errorf("%d records say that they are kept, but %d are", marked, len(p.kept))
+		}
+		kept += len(p.kept)
+	}
+	return kept, nil
+}
+
+// TestRefusedTagsAreKeptWithinBounds: however much is refused, few records are kept, and what is loaded again is stored
+// whatever else is invalidated meanwhile.
+func TestRefusedTagsAreKeptWithinBounds(t *testing.T) {
+	s := New(Options[int, int]{MaxEntries: 1000})
+	defer s.Close()
+	ctx := context.Background()
+	unused := 0
+	load := func(key int) (stored bool) {
+		leases := make([]tarn.Lease[int], 1)
+		require.NoError(t, s.Lease(ctx, []int{key}, tarn.LeaseTerms{Life: time.Hour, Stamp: true}, leases))
+		others := make([]string, 10*tagParts) // so that every part has some
+		for i := range others {
+			unused++
+			others[i] = fmt.Sprint("unused ", unused)
+		}
+		require.NoError(t, s.InvalidateTags(ctx, others...))
+		e := tarn.Entry[int]{Tags: mustTags(leases[0].Stamp, fmt.Sprint("a", key), fmt.Sprint("b", key), fmt.Sprint("c", key))}
+		fills := []tarn.Fill[int, int]{{Key: key, Token: leases[0].Token, Store: true, Entry: e}}
+		require.NoError(t, s.Fill(ctx, fills))
+		return fills[0].Stored
+	}
+	for key := range 20 {
+		require.False(t, load(key), "nobody knows of its tags")
+		require.True(t, load(key), "the second time")
+		require.NoError(t, s.InvalidateTags(ctx, fmt.Sprint("b", key)))
+		_, found, err := s.Get(ctx, key)
+		require.NoError(t, err)
+		require.False(t, found)
+	}
+	stamp := s.tags.stamp()
+	require.NoError(t, s.InvalidateTags(ctx, "x"))
+	for i := range 4 * mostKept * tagParts {
+		require.NoError(t, s.Set(ctx, 1, tarn.Entry[int]{Tags: mustTags(stamp, "x", fmt.Sprint(i))}))
+	}
+	kept, err := s.tags.checkKept()
+	require.NoError(t, err)
+	require.Greater(t, kept, mostKept*tagParts/2)
+	require.NoError(t, s.Clear(ctx))
+	require.NoError(t, checkRecords(s))
 }
 
 // checkRecords compares the records with the nodes that are in the store.
@@ -58,6 +132,9 @@ func checkRecords[K comparable, V any](s *Store[K, V]) error {
 				}
 			}
 		})
+	}
+	if _, err := s.tags.checkKept(); err != nil {
+		return err
 	}
 	nodes, live := s.tags.records()
 	for name := range nodes {
