@@ -14,13 +14,13 @@ type litter struct {
 }
 
 const (
-	leastLitter = 1000 // nodes for which a sweep is worth while
-	litterShare = 4    // a sweep comes for one in so many nodes
+	leastLitter = 1000 // tags of nodes for which a sweep is worth while
+	litterShare = 4    // a sweep comes for as many of them as one in so many of the nodes that the last one left
 )
 
-// add counts what was invalidated, and reports whether a sweep is due from then on.
-func (l *litter) add(nodes int) (due bool) {
-	return l.count.Add(int64(nodes)) >= l.most.Load() && l.due.CompareAndSwap(false, true)
+// add counts tags of nodes that were invalidated, and reports whether a sweep is due from then on.
+func (l *litter) add(tags int) (due bool) {
+	return l.count.Add(int64(tags)) >= l.most.Load() && l.due.CompareAndSwap(false, true)
 }
 
 // swept says that a sweep has left so many nodes in the store.

@@ -15,6 +15,10 @@ type Options[K comparable, V any] struct {
 	// MaxWeight bounds the sum of the entries' weights, in whatever unit Weigh counts. The store never holds more,
 	// and an entry that alone is heavier is refused with [tarn.ErrTooHeavy]. What the store itself takes for an entry
 	// is not counted: 50 to 85 bytes beside the key and the value, and more where there are few.
+	//
+	// Nor are tags, which Weigh does not see: an entry keeps the names it was given, up to [tarn.MaxTags] of
+	// [tarn.MaxTagLength] bytes each, and the store each name that entries have once more. Where that may be much, let Weigh
+	// count it.
 	MaxWeight int64
 
 	// Weigh returns the weight of an entry. It goes with MaxWeight, is called once for each write, outside every

@@ -86,9 +86,11 @@ type Store[K comparable, V any] struct {
 
 // New returns an empty Store. It panics if the options make no sense.
 //
-// While entries with deadlines are in it, the store removes them when they have expired, and what was invalidated by a
-// tag once that is a quarter of all, on a goroutine that runs for as long as that takes, one at a time. Close ends it
-// and waits. A store that nobody refers to any more is collected, closed or not.
+// While entries with deadlines are in it, the store removes them when they have expired, on a goroutine that runs for as
+// long as that takes, one at a time. So it removes what was invalidated by a tag, once that has come to 1,000 since the
+// last time, or to a quarter of the entries that were left then if that is more; an entry counts once for each of its tags
+// that was invalidated. Close ends the goroutine and waits. A store that nobody refers to any more is collected, closed or
+// not.
 func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 	bound := opts.check()
 	s := &Store[K, V]{
