@@ -17,8 +17,8 @@
 //
 // The interfaces have one to three methods. What a store, a cache, a loader or a writer can do beyond them is an
 // optional interface, as in io/fs: [BatchStore], [Leaser], [Holder], [Adder], [Toucher], [Computer], [Clearer],
-// [Scanner], [Hitter], [Clocker], [Watcher], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter], [Tagger]. They are asked
-// for through [As], which lets a wrapper answer for what it wraps.
+// [Scanner], [Hitter], [Clocker], [Watcher], [BatchCache], [BatchLoader], [EntryLoader], [BatchWriter], [Tagger].
+// They are asked for through [As], which lets a wrapper answer for what it wraps.
 package tarn
 
 import (
@@ -76,8 +76,8 @@ const (
 	Removed                    // the source has no such key any more
 )
 
-// Store is what backends implement; package store/storetest tells whether one keeps the rules. Applications may use one directly; strategies are what they normally hold.
-// All methods may be called by any number of goroutines.
+// Store is what backends implement; package store/storetest tells whether one keeps the rules. Applications may use
+// one directly; strategies are what they normally hold. All methods may be called by any number of goroutines.
 //
 // A context that is already cancelled does not hinder a Get that need not wait. Whatever would wait or write
 // returns the context's error and changes nothing.

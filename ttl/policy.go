@@ -46,7 +46,8 @@ type Policy struct {
 
 	// EarlyRefresh is the beta of XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede
 	// Prevention, VLDB 2015): a value is reloaded before it is stale with a probability that grows as the end
-	// nears, and grows earlier the longer a load takes, on average of a cache: an entry has no room for its own. 1 is the paper's optimum; above it earlier. Zero: never.
+	// nears, and grows earlier the longer a load takes, on average of a cache: an entry has no room for its own. 1 is
+	// the paper's optimum; above it earlier. Zero: never.
 	EarlyRefresh float64
 
 	// RefreshAfter is the share of Fresh, above 0 and below 1, after which a value that is used is reloaded in the

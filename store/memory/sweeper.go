@@ -22,8 +22,9 @@ const (
 	sweepBreak  = 20 * time.Microsecond
 )
 
-// sweeper says when the store removes what has expired or was invalidated. Between sweeps there is a timer and no goroutine, and the
-// timer does not keep a store alive that nobody has any more. A sweep is a goroutine, one at a time.
+// sweeper says when the store removes what has expired or was invalidated. Between sweeps there is a timer and no
+// goroutine, and the timer does not keep a store alive that nobody has any more. A sweep is a goroutine, one at a
+// time.
 type sweeper struct {
 	next atomic.Int64 // the deadline the timer is set to; ttl.End: none
 

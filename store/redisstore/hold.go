@@ -8,10 +8,10 @@ import (
 	"github.com/tarncache/tarn"
 )
 
-// Hold holds keys, all or, with an error, none of them, in one round trip. A key can be held by 1024 writers at once; more
-// are [tarn.ErrTooManyHolds]. What a hold removed is put back if others of its keys could not be held. A full Redis
-// does not hinder it. Where it cannot be known whether Redis ran it, a hold may be left that ends by itself after its
-// life, whose resolution is a millisecond.
+// Hold holds keys, all or, with an error, none of them, in one round trip. A key can be held by 1024 writers at once;
+// more are [tarn.ErrTooManyHolds]. What a hold removed is put back if others of its keys could not be held. A full
+// Redis does not hinder it. Where it cannot be known whether Redis ran it, a hold may be left that ends by itself
+// after its life, whose resolution is a millisecond.
 func (s *Store[K, V]) Hold(ctx context.Context, keys []K, life time.Duration, tokens []tarn.Token) error {
 	switch {
 	case life <= 0:
@@ -81,9 +81,10 @@ func (s *Store[K, V]) unhold(ctx context.Context, names []keyName, tokens []tarn
 	s.run(ctx, commands, make([]Reply, len(commands)))
 }
 
-// Settle ends holds, in one round trip, and one more where entries have tags. An entry that is too large, cannot be encoded, has expired, or for which a full
-// Redis has no room leaves its key empty; that is no error, for its source has it. Stored is false then, and [Stats]
-// counts what was refused. Where some settlements failed, the error is a [tarn.IndexError].
+// Settle ends holds, in one round trip, and one more where entries have tags. An entry that is too large, cannot be
+// encoded, has expired, or for which a full Redis has no room leaves its key empty; that is no error, for its source
+// has it. Stored is false then, and [Stats] counts what was refused. Where some settlements failed, the error is a
+// [tarn.IndexError].
 func (s *Store[K, V]) Settle(ctx context.Context, settlements []tarn.Settlement[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return wrap("settle", err)

@@ -43,7 +43,8 @@ func (s *Store[K, V]) batch(ctx context.Context, keys []K) ([]keyName, error) {
 }
 
 // Lease looks keys up, and takes a lease on each that has no entry, or on each at all if terms.Refresh says so, in one
-// round trip, and one more where it finds entries with tags. What it took before an error ends by itself after terms.Life, whose resolution is a millisecond.
+// round trip, and one more where it finds entries with tags. What it took before an error ends by itself after
+// terms.Life, whose resolution is a millisecond.
 func (s *Store[K, V]) Lease(
 	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V],
 ) error {
@@ -200,7 +201,8 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 
 // Fill ends leases and stores entries where they stood, in one round trip, and one more where entries have tags or
 // replace some that had. If those that it replaces had tags that they have not, it takes a third, to see that they were
-// not invalidated meanwhile; if they were, it removes what it has stored. An entry that is too large, or has expired, leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
+// not invalidated meanwhile; if they were, it removes what it has stored. An entry that is too large, or has expired,
+// leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
 // refused. One that cannot be encoded, and a Redis that is full, end the lease too, and are errors.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
@@ -264,8 +266,8 @@ func (s *Store[K, V]) filling(
 	return s.lives(name, &f.Entry, t, false)
 }
 
-// taggingFills reads what has to be known of the tags of entries to be filled in, and of those that they replace, and has room for these tags. Where there
-// are none, both are nil.
+// taggingFills reads what has to be known of the tags of entries to be filled in, and of those that they replace, and
+// has room for these tags. Where there are none, both are nil.
 func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags) {
 	var all []*tarn.Tags
 	for i := range fills {

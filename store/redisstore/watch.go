@@ -281,8 +281,8 @@ func (v *watch[K, V]) pulse(p *pulse) bool {
 	return true
 }
 
-// settle tells that all is current if the messages are as far as the heartbeat that is due, and that they are lost if they
-// are not and its time is over. It returns how much of that is left.
+// settle tells that all is current if the messages are as far as the heartbeat that is due, and that they are lost if
+// they are not and its time is over. It returns how much of that is left.
 func (v *watch[K, V]) settle() (left time.Duration) {
 	behind := false
 	for i, read := range v.due.marks {

@@ -44,15 +44,16 @@
 //
 // A change goes to the far store, and holds its keys in the near one until it returns, whatever becomes of it: they have
 // no copies meanwhile, and nobody makes any. It leaves none either, for it cannot know whether a later one has come in
-// between, but for a Fill, which keeps its copy if nothing has. While the far store is cleared, no copy is trusted. Leases
-// and holds that a strategy asks for are the far store's.
+// between, but for a Fill, which keeps its copy if nothing has. While the far store is cleared, no copy is trusted.
+// Leases and holds that a strategy asks for are the far store's.
 //
 // An entry's tags are stamped by the far store, whose moments say nothing to the near one. So the copy of such an entry
 // has the same tags as of the near store's moment before the far one was read, and is answered with those that it was
-// made of. An invalidated tag that the watcher is told of is invalidated in the near store too: that drops the copies that
-// there are, and those that are being made of what was read before. Where the Store itself invalidates tags, copies of
-// entries that have one are dropped before the far store is told, none is made until it has answered, and what is being
-// made by then is dropped too. A near store that is no [tarn.Tagger] has no copies of entries with tags.
+// made of. An invalidated tag that the watcher is told of is invalidated in the near store too: that drops the copies
+// that there are, and those that are being made of what was read before. Where the Store itself invalidates tags,
+// copies of entries that have one are dropped before the far store is told, none is made until it has answered, and
+// what is being made by then is dropped too. A near store that is no [tarn.Tagger] has no copies of entries with
+// tags.
 //
 // A near store that is no [tarn.Holder] has its copies dropped before a change and again after it, and none is made by a
 // Fill. What a reader has begun to copy in between may be answered until the change returns: until then reads can go back
@@ -140,9 +141,10 @@ type farParts[K comparable, V any] struct {
 // In this process, far is used through the Store alone: a far store tells nobody what was changed through itself. A
 // second Store takes another one that is connected to the same place.
 //
-// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], which should be a [tarn.Holder] and a [tarn.Tagger] too,
-// as store/memory is: one that gives an entry back with the very *Tags that it was stored with. It panics if far is not a Leaser, a Holder and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one,
-// because it depends on its connection, says so through its As.
+// New panics if near is not a [tarn.Leaser] and a [tarn.Clearer], which should be a [tarn.Holder] and a [tarn.Tagger]
+// too, as store/memory is: one that gives an entry back with the very *Tags that it was stored with. It panics if far
+// is not a Leaser, a Holder and, without [Unwatched], a [tarn.Watcher]. A far store that only may be one, because it
+// depends on its connection, says so through its As.
 //
 // It starts a goroutine, which listens to what the far store tells until Close ends it; with Unwatched there is none.
 // Until the far store has spoken for the first time, all reads go there.

@@ -72,8 +72,9 @@ const (
 	maxRuns  = 100_000
 )
 
-// Run runs the table. Where the store keeps no tags, it leaves out the rows that have some. Where the store has no leases and holds, it leaves out the rows in which somebody goes past the
-// one cache that has them: another process, or who uses the store itself.
+// Run runs the table. Where the store keeps no tags, it leaves out the rows that have some. Where the store has no
+// leases and holds, it leaves out the rows in which somebody goes past the one cache that has them: another process,
+// or who uses the store itself.
 func Run(t *testing.T, s Settings) {
 	for _, row := range Table {
 		if s.Rows != nil && !slices.Contains(s.Rows, row.Name) {
