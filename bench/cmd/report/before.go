@@ -9,12 +9,27 @@ import (
 	"strings"
 )
 
-// readBefore reads the runs of an earlier commit, if there are some.
-func (s settings) readBefore() (*runs, error) {
+// turns are runs of an earlier commit and of this one.
+type turns struct{ before, after *runs }
+
+// turns reads them, if there are some. Those of this commit are the report's, unless others were made by turns with the
+// earlier one's.
+func (s settings) turns(report *runs) (t turns, err error) {
 	if s.before == "" {
-		return nil, nil
+		return t, nil
 	}
-	f, err := os.Open(s.before)
+	t.after = report
+	if s.after != "" {
+		if t.after, err = readFile(s.after); err != nil {
+			return t, err
+		}
+	}
+	t.before, err = readFile(s.before)
+	return t, err
+}
+
+func readFile(name string) (*runs, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -31,11 +46,12 @@ var hotPaths = []struct{ title, prefix, part string }{
 }
 
 const aboutBefore = "The hot paths of this commit beside those of an earlier one, whose benchmarks were run by turns with " +
-	"these. Quotients of medians, this one's by the earlier one's: below 1 is faster. Each line is the geometric mean of " +
+	"its own. Quotients of medians, this one's by the earlier one's: below 1 is faster. Each line is the geometric mean of " +
 	"its benchmarks, and the least and the most among them. Allocations are of all benchmarks together."
 
 // againstBefore compares the hot paths with those of an earlier commit.
-func againstBefore(r, before *runs) string {
+func againstBefore(both turns) string {
+	r, before := both.after, both.before
 	if before == nil {
 		return ""
 	}
@@ -52,7 +68,11 @@ func againstBefore(r, before *runs) string {
 	if t.empty() {
 		return ""
 	}
-	return t.String() + "\nThe earlier commit is " + code(before.config["commit"]) + "\n"
+	said := "\nThe earlier commit is " + code(before.config["commit"])
+	if c := r.config["commit"]; c != "" {
+		said += ", this one " + code(c)
+	}
+	return t.String() + said + ".\n"
 }
 
 // comparison is of the benchmarks that both have.

@@ -18,7 +18,7 @@ BenchmarkHit/life=none/key=int64/via=readthrough-2 1 20.0 ns/op 0 allocs/op
 BenchmarkLoad/keys=string/life=none/cache=tarn/reads=100-2 1 20.0 ns/op
 BenchmarkLoad/keys=string/life=none/cache=otter/reads=100-2 1 10.0 ns/op
 `)
-	report := renderBeside(now, then, nil)
+	report := renderBeside(now, turns{then, now}, nil)
 	for _, test := range []struct{ rule, want string }{
 		{"what both have counts, by its geometric mean",
 			"hits, by the store and by each strategy | 2 | 1.00 | 0.50 | 2.00 | 1.00 |"},

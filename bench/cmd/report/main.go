@@ -7,8 +7,8 @@
 //	go run ./bench/cmd/report -bench Replay -traces DIR
 //	                                              the hit ratios alone
 //	go run ./bench/cmd/report -raw FILE -o bench  write the report again from the runs that an earlier one kept
-//	go run ./bench/cmd/report -raw FILE -before FILE -o bench
-//	                                              beside the runs of an earlier commit
+//	go run ./bench/cmd/report -raw FILE -before FILE -after FILE -o bench
+//	                                              with runs of an earlier commit and of this one, made by turns
 //	go run ./bench/cmd/report -keep FILE -resume -o bench
 //	                                              go on with one that was interrupted, and kept its runs there
 //
@@ -35,6 +35,7 @@ type settings struct {
 	only   string
 	raw    string
 	before string
+	after  string
 	keep   string
 	resume bool
 	out    string
@@ -63,6 +64,7 @@ func main() {
 	flag.StringVar(&s.only, "bench", "", "run only benchmarks that match, as with go test -bench; Replay replays the traces")
 	flag.StringVar(&s.raw, "raw", "", "a file of earlier runs to report on, instead of running anything")
 	flag.StringVar(&s.before, "before", "", "a file of runs of an earlier commit, to compare the hot paths with")
+	flag.StringVar(&s.after, "after", "", "a file of runs that were made by turns with those of -before (default: the report's)")
 	flag.StringVar(&s.keep, "keep", "", "the file that the runs are kept in, each as it ends")
 	flag.BoolVar(&s.resume, "resume", false, "go on with the runs in the -keep file, of a report that was interrupted")
 	flag.StringVar(&s.out, "o", "", "the folder that REPORT.md and charts are written to (default: standard output)")
@@ -98,19 +100,19 @@ func run(s settings) error {
 	if err != nil {
 		return err
 	}
-	before, err := s.readBefore()
+	turns, err := s.turns(runs)
 	if err != nil {
 		return err
 	}
 	if s.out == "" {
-		_, err := os.Stdout.WriteString(renderBeside(runs, before, nil))
+		_, err := os.Stdout.WriteString(renderBeside(runs, turns, nil))
 		return err
 	}
 	charts, err := drawCharts(runs)
 	if err != nil {
 		return err
 	}
-	return write(s.out, renderBeside(runs, before, charts), charts)
+	return write(s.out, renderBeside(runs, turns, charts), charts)
 }
 
 // runs returns what the benchmarks wrote, now or before.

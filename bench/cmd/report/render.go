@@ -10,10 +10,10 @@ import (
 )
 
 // render returns the report. It is made of the runs and of nothing else, so that the same runs give the same report.
-func render(r *runs, charts []chart) string { return renderBeside(r, nil, charts) }
+func render(r *runs, charts []chart) string { return renderBeside(r, turns{}, charts) }
 
 // renderBeside is render with the hot paths beside those of an earlier commit, if there are runs of it.
-func renderBeside(r, before *runs, charts []chart) string {
+func renderBeside(r *runs, both turns, charts []chart) string {
 	var out strings.Builder
 	section := func(title, about string, parts ...string) {
 		parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
@@ -60,7 +60,7 @@ func renderBeside(r, before *runs, charts []chart) string {
 	section("The strategies", "What they add to the memory store, on a struct of three fields.", strategiesTable(r))
 	section("What a feature costs a hit", "A hit of ReadThrough on the memory store, of a value that has a life. What is "+
 		"not switched on costs nothing.", featuresTable(r))
-	section("Beside an earlier commit", aboutBefore, againstBefore(r, before))
+	section("Beside an earlier commit", aboutBefore, againstBefore(both))
 	section("Write-back", writeBackAbout, targetsTable(r, writeBackTargets()), waysTable(r, "Write", "write", writeWays),
 		waysTable(r, "Add", "add", addWays), restartTable(r), writeBackFigures(r))
 	section("In front of Redis", redisAbout, targetsTable(r, redisTargets()), redisFiguresTable(r))
