@@ -106,7 +106,10 @@ type soak struct {
 	serial, refused  atomic.Uint64
 }
 
-const tooHeavy = 1 << 30 // units
+const (
+	tooHeavy = 1 << 30 // units
+	heaviest = 5       // of what is set; no bound is below it
+)
 
 func newSoak(t *testing.T, most int64, heavy bool) *soak {
 	s := &soak{t: t, most: most, unit: 1, heavy: heavy}
@@ -144,7 +147,7 @@ func (s *soak) seen(key uint64, v stamped) {
 func (s *soak) watch(stop <-chan struct{}) {
 	r := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	for {
-		bound := (1 + r.Int64N(s.most)) * s.unit
+		bound := (heaviest + r.Int64N(s.most-heaviest+1)) * s.unit
 		if err := s.store.Resize(bound); err != nil {
 			s.t.Errorf("resize: %v", err)
 		}
@@ -339,7 +342,7 @@ func (w *soaker) keys() []uint64 {
 
 // entry is one of all kinds; the value is new.
 func (w *soaker) entry(key uint64) tarn.Entry[stamped] {
-	e := tarn.Entry[stamped]{Value: stamp(key, w.serial.Add(1), w.r.Int64N(6))}
+	e := tarn.Entry[stamped]{Value: stamp(key, w.serial.Add(1), w.r.Int64N(heaviest+1))}
 	now := w.store.Clock().Now()
 	switch w.r.IntN(6) {
 	case 0:
