@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 )
 
 // Loader is a Loader behind a [Gate]. Make one with [New] or [Behind]. It is a [tarn.BatchLoader] and a [tarn.EntryLoader]
@@ -81,15 +82,7 @@ func (l *Loader[K, V]) As(target any) bool {
 		*t = entryLoader[K, V]{l}
 		return l.entry != nil
 	}
-	if w, ok := l.inner.(tarn.Wrapper); ok {
-		return w.As(target)
-	}
-	v := reflect.ValueOf(target).Elem()
-	if !reflect.TypeOf(l.inner).Implements(v.Type()) {
-		return false
-	}
-	v.Set(reflect.ValueOf(l.inner))
-	return true
+	return capability.PassOn(l.inner, target)
 }
 
 // entryLoader is a Loader whose inner one is an EntryLoader.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 )
 
 // Loader returns a Loader that does what inner does, within a span for each call: "load" and name, that of the cache. The
@@ -42,7 +43,7 @@ func (l *loader[K, V]) As(target any) bool {
 		*t = (*entryLoader[K, V])(l)
 		return l.entry != nil
 	}
-	return pass(l.inner, target)
+	return capability.PassOn(l.inner, target)
 }
 
 func (l *loader[K, V]) Load(ctx context.Context, key K) (V, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 )
 
 // Writer returns a Writer that does what inner does, within a span for each call: "save", "delete", or for a batch, as of
@@ -36,7 +37,7 @@ func (w *writer[K, V]) As(target any) bool {
 		*t = (*batchWriter[K, V])(w)
 		return w.batch != nil
 	}
-	return pass(w.inner, target)
+	return capability.PassOn(w.inner, target)
 }
 
 func (w *writer[K, V]) Save(ctx context.Context, key K, value V) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -34,7 +35,10 @@ func (s *Store[K, V]) As(target any) bool {
 			return tagger[K, V]{tagInvalidator[K, V]{s, inner}, inner}
 		})
 	}
-	return pass(s.inner, target)
+	// tarn.Hitter, tarn.Clocker and tarn.Watcher have nothing to be spared; a tarn.Computer runs a function of the
+	// application, from whose time, panics and errors nothing is to be learnt about the store, and takes old values away: it
+	// is never left out either.
+	return capability.PassOn(s.inner, target)
 }
 
 // offer sets target to the wrapped capability of inner, if inner has it.

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 )
 
 // Store is a store in front of another, whose calls go wrong as its faults say. Without a fault it passes every
@@ -149,22 +150,14 @@ func offer[T any](inner any, target *T, wrap func(T) T) bool {
 // passOn answers for interfaces that this package does not know. It passes on none that would let calls slip past
 // the faults.
 func (s *Store[K, V]) passOn(target any) bool {
-	v := reflect.ValueOf(target).Elem()
-	if reflect.TypeOf(s).Implements(v.Type()) {
-		v.Set(reflect.ValueOf(s))
+	if capability.Of(s, target) {
 		return true
 	}
-	for m := range v.Type().NumMethod() {
-		if name := v.Type().Method(m).Name; name == "Hit" || slices.Contains(opNames[:], name) {
+	asked := reflect.TypeOf(target).Elem()
+	for m := range asked.NumMethod() {
+		if name := asked.Method(m).Name; name == "Hit" || slices.Contains(opNames[:], name) {
 			return false
 		}
 	}
-	if w, ok := s.inner.(tarn.Wrapper); ok {
-		return w.As(target)
-	}
-	if !reflect.TypeOf(s.inner).Implements(v.Type()) {
-		return false
-	}
-	v.Set(reflect.ValueOf(s.inner))
-	return true
+	return capability.PassOn(s.inner, target)
 }

@@ -1,9 +1,8 @@
 package redisstore
 
 import (
-	"reflect"
-
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 )
 
 // As offers what the Store implements, but for what its Client or its Config leave out: a [tarn.Watcher] needs a
@@ -20,10 +19,5 @@ func (s *Store[K, V]) As(target any) bool {
 			return false
 		}
 	}
-	into := reflect.ValueOf(target).Elem()
-	if !reflect.TypeOf(s).Implements(into.Type()) {
-		return false
-	}
-	into.Set(reflect.ValueOf(s))
-	return true
+	return capability.Of(s, target)
 }

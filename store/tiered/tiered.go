@@ -73,6 +73,7 @@ import (
 	"time"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/capability"
 	"github.com/tarncache/tarn/ttl"
 )
 
@@ -287,12 +288,7 @@ func (s *Store[K, V]) As(target any) bool {
 		}
 		return offer(t, tarn.Hitter[K, V](s), s.near.hitter != nil)
 	}
-	v := reflect.ValueOf(target).Elem()
-	if !reflect.TypeOf(s).Implements(v.Type()) {
-		return false
-	}
-	v.Set(reflect.ValueOf(s))
-	return true
+	return capability.Of(s, target)
 }
 
 func offer[T any](target *T, t T, offered bool) bool {
