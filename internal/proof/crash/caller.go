@@ -34,7 +34,10 @@ func (c *caller) each(ctx context.Context, do func(c *caller, ctx context.Contex
 
 // call gives a call the time it has: much, or too little.
 func (c *caller) call(do func(c *caller, ctx context.Context)) {
-	patience := 20 * time.Second
+	patience := c.node.spec.Load.Patience
+	if patience == 0 {
+		patience = 20 * time.Second
+	}
 	if c.rng.Float64() < c.node.spec.Load.Cancel {
 		patience = time.Duration(c.rng.Int64N(int64(2 * time.Millisecond)))
 	}

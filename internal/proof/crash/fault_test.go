@@ -56,15 +56,16 @@ func TestFaultySources(t *testing.T) {
 // TestFullDisk lets no file of a process grow for a while: the journal refuses writes, and says that it is full. What was
 // acknowledged stays, and writes go on when there is room.
 func TestFullDisk(t *testing.T) {
-	server := pgtest.Start(t) // whose files may grow
+	const leaves = 200 * time.Millisecond // when who waits for room does: soon, since else all of them come to wait
+	server := pgtest.Start(t)             // whose files may grow
 	for _, tt := range []struct {
 		name string
 		set  func(t *trial)
 	}{
-		{"sync", func(t *trial) { t.spec.Load.Cancel = 0.5 }}, // who waits for room leaves
+		{"sync", func(t *trial) { t.spec.Load.Patience = leaves }},
 		{"sync, written through", func(t *trial) { t.spec.WriteThrough = true }},
 		{"buffered", func(t *trial) {
-			t.spec.Load.Cancel = 0.5
+			t.spec.Load.Patience = leaves
 			t.spec.SyncEvery, t.terms.Loses = 10*time.Millisecond, 10*time.Millisecond
 			t.terms.Slack = 10 * time.Second // the disk stays full for long
 		}},

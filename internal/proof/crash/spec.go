@@ -29,14 +29,15 @@ type Spec struct {
 
 // Load is what the callers of a child do until it is closed or killed.
 type Load struct {
-	Writers int // goroutines; 0: nobody does anything
-	Readers int // as many that read; what they read is told
-	Keys    int64
-	Batch   float64       // which part of the writes is of several keys
-	Deletes float64       // which part of the writes are deletes
-	Cancel  float64       // which part has so little time that it may not end
-	Rest    time.Duration // between two calls, at most
-	Fill    int           // bytes that a value has besides
+	Writers  int // goroutines; 0: nobody does anything
+	Readers  int // as many that read; what they read is told
+	Keys     int64
+	Batch    float64       // which part of the writes is of several keys
+	Deletes  float64       // which part of the writes are deletes
+	Cancel   float64       // which part has so little time that it may not end
+	Patience time.Duration // of the others; 0: 20 seconds
+	Rest     time.Duration // between two calls, at most
+	Fill     int           // bytes that a value has besides
 }
 
 // Numbers are given to operations so that they tell when they began, and who called.
