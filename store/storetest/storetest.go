@@ -209,7 +209,7 @@ func suite() []group {
 		{"Clocker", Clocker, clockRows},
 		{"Leaser", Leaser, concat(leaseRows, voidRows(), cancelledRows(Leaser), leaseRaceRows)},
 		{"Holder", Holder, concat(holdRows, settleRows, taintRows, heldRows, cancelledRows(Holder), holdRaceRows)},
-		{"Tagger", Tagger, concat(tagRows, goneRows(), keepRows(), storedRows(), overRows, tagRaceRows)},
+		{"Tagger", Tagger, concat(tagRows, goneRows(), keepRows(), storedRows(), tagLeaseRows, tagRaceRows)},
 		{"Closer", Closer, closedRows()},
 	}
 }
