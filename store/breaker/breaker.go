@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -58,14 +59,15 @@ type Config struct {
 	Failures int
 
 	// Slow is how long a call may take before it counts as a failure, though its answer is passed on. A call is not cut
-	// short by it: the caller's context, or the store's own time limit, does that. Zero: however long it takes.
+	// short by it: the caller's context, or the store's own time limit, does that. Zero: however long it takes, but for
+	// a probe: one that has not returned after a minute has failed.
 	Slow time.Duration
 
 	// Pause is how long an open breaker waits before it lets calls through again. Zero: one second.
 	Pause time.Duration
 
-	// Probes is how many calls are let through then, and have to succeed for the breaker to close; one that fails
-	// opens it again. Zero: 1.
+	// Probes is how many calls are let through then, and have to succeed for the breaker to close; one that fails, or
+	// takes longer than Slow, even if it never ends, opens it again. Zero: 1.
 	Probes int
 
 	// OnChange is told of each change of state. It is called under the breaker's lock, so it is quick and does not
@@ -75,9 +77,12 @@ type Config struct {
 
 // Store is a store with a breaker in front. Make one with [New]. All methods may be called by any number of goroutines.
 type Store[K comparable, V any] struct {
-	inner   tarn.Store[K, V]
-	slow    time.Duration
-	breaker *gobreaker.CircuitBreaker[struct{}]
+	inner    tarn.Store[K, V]
+	slow     time.Duration
+	most     int64 // failures in a row
+	failures atomic.Int64
+	machine  *gobreaker.TwoStepCircuitBreaker[struct{}] // it is told of the last of them, and of probes
+	epoch    atomic.Uint64                              // counts the changes of state; its last two bits are the state
 }
 
 var (
@@ -92,17 +97,21 @@ func New[K comparable, V any](inner tarn.Store[K, V], c Config) *Store[K, V] {
 		panic("breaker: New: inner is nil")
 	}
 	c.validate()
-	settings := gobreaker.Settings{
+	s := &Store[K, V]{inner: inner, slow: c.Slow, most: int64(c.Failures)}
+	s.machine = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  uint32(c.Probes),
 		Timeout:      c.Pause,
-		ReadyToTrip:  func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= uint32(c.Failures) },
+		ReadyToTrip:  func(gobreaker.Counts) bool { return s.failures.Load() >= s.most },
 		IsSuccessful: succeeded,
 		IsExcluded:   excluded,
-	}
-	if c.OnChange != nil {
-		settings.OnStateChange = func(_ string, from, to gobreaker.State) { c.OnChange(stateOf(from), stateOf(to)) }
-	}
-	return &Store[K, V]{inner: inner, slow: c.Slow, breaker: gobreaker.NewCircuitBreaker[struct{}](settings)}
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			s.changed(stateOf(to))
+			if c.OnChange != nil {
+				c.OnChange(stateOf(from), stateOf(to))
+			}
+		},
+	})
+	return s
 }
 
 // validate panics on what makes no sense, and sets what was left out.
@@ -129,7 +138,7 @@ func (c *Config) validate() {
 }
 
 // State returns the state of the breaker.
-func (s *Store[K, V]) State() State { return stateOf(s.breaker.State()) }
+func (s *Store[K, V]) State() State { return stateOf(s.machine.State()) }
 
 func stateOf(s gobreaker.State) State {
 	switch s {
@@ -141,10 +150,22 @@ func stateOf(s gobreaker.State) State {
 	return Closed
 }
 
+// changed is called by the machine, under its lock.
+func (s *Store[K, V]) changed(to State) {
+	s.failures.Store(0)
+	s.epoch.Store((s.epoch.Load()>>2+1)<<2 | uint64(to))
+}
+
+// What the machine is told of a call that has no error of its own, or not that one.
 var (
-	errSlow   = errors.New("breaker: slow")
-	errCaller = errors.New("breaker: the caller gave up")
+	errSlow    = errors.New("breaker: slow")
+	errEnded   = errors.New("breaker: the call panicked, or ended its goroutine")
+	errNothing = errors.New("breaker: nothing is learnt of the call")
 )
+
+// probeTime is how long a probe may take without [Config].Slow. Without, one that never ends would keep the breaker from
+// sending another.
+const probeTime = time.Minute
 
 // succeeded reports whether an answer of the store shows that it works. What the store says of an entry or a key does.
 func succeeded(err error) bool {
@@ -172,7 +193,7 @@ func excluded(err error) bool {
 	if each := (tarn.IndexError)(nil); !errors.As(err, &each) && tarn.IsPermanent(err) {
 		return true
 	}
-	return err == errCaller || errors.Is(err, context.Canceled) || errors.Is(err, tarn.ErrClosed) ||
+	return err == errNothing || errors.Is(err, context.Canceled) || errors.Is(err, tarn.ErrClosed) ||
 		errors.Is(err, errors.ErrUnsupported) || errors.Is(err, tarn.ErrTags)
 }
 
@@ -181,16 +202,60 @@ func (s *Store[K, V]) ask(ctx context.Context, do func() error) (err error) {
 	if ctx.Err() != nil {
 		return do() // it may have an answer all the same, and nothing is learnt from it
 	}
-	asked := false
-	_, refused := s.breaker.Execute(func() (struct{}, error) {
-		asked = true
-		began := time.Now()
-		err = do()
-		return struct{}{}, s.verdict(err, began)
-	})
-	if !asked && refused != nil {
+	epoch := s.epoch.Load()
+	if State(epoch&3) != Closed {
+		return s.probe(do)
+	}
+	verdict, began := errEnded, time.Now()
+	defer func() { s.learn(epoch, verdict) }()
+	err = do()
+	verdict = s.verdict(err, began)
+	return err
+}
+
+// learn counts a call that began while the breaker was closed, and opens it after the last of too many failures. What
+// began before the last change of state says nothing any more.
+func (s *Store[K, V]) learn(epoch uint64, verdict error) {
+	if excluded(verdict) || s.epoch.Load() != epoch {
+		return
+	}
+	if succeeded(verdict) {
+		if s.failures.Load() > 0 {
+			s.failures.Store(0)
+		}
+		return
+	}
+	if s.failures.Add(1) < s.most {
+		return
+	}
+	done, refused := s.machine.Allow()
+	if refused != nil {
+		return
+	}
+	if s.epoch.Load() != epoch { // it was opened meanwhile, and this is the place of a probe
+		verdict = errNothing
+	}
+	done(verdict)
+}
+
+// probe calls the store if the machine wants to see whether it is back.
+func (s *Store[K, V]) probe(do func() error) (err error) {
+	done, refused := s.machine.Allow()
+	if refused != nil {
 		return ErrOpen
 	}
+	limit := s.slow
+	if limit == 0 {
+		limit = probeTime
+	}
+	verdict, began := errEnded, time.Now()
+	late := time.AfterFunc(max(limit, limit+1), func() { done(errSlow) })
+	defer func() {
+		late.Stop()
+		done(verdict) // which says nothing any more if that was too late
+	}()
+	err = do()
+	verdict = s.verdict(err, began)
 	return err
 }
 
@@ -213,7 +278,7 @@ func (s *Store[K, V]) verdict(err error, began time.Time) error {
 	case s.slow > 0 && time.Since(began) > s.slow:
 		return errSlow
 	case errors.Is(err, context.Canceled):
-		return errCaller
+		return errNothing
 	}
 	return err
 }

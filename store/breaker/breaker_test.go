@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,13 +35,28 @@ type world struct {
 	mem   *memory.Store[string, string]
 	store *faulty.Store[string, string]
 	s     *breaker.Store[string, string]
-	seen  []string // changes of state
+	seen  []string     // changes of state
+	mean  func() error // what a Get does first; nil: nothing
+}
+
+type meanStore struct {
+	*memory.Store[string, string]
+	w *world
+}
+
+func (s meanStore) Get(ctx context.Context, key string) (tarn.Entry[string], bool, error) {
+	if mean := s.w.mean; mean != nil {
+		if err := mean(); err != nil {
+			return tarn.Entry[string]{}, false, err
+		}
+	}
+	return s.Store.Get(ctx, key)
 }
 
 func newWorld(t *testing.T, c breaker.Config) *world {
 	w := &world{mem: newMemory()}
 	t.Cleanup(func() { w.mem.Close() })
-	w.store = faulty.New(w.mem)
+	w.store = faulty.New[string, string](meanStore{w.mem, w})
 	c.OnChange = func(from, to breaker.State) { w.seen = append(w.seen, fmt.Sprintf("%v to %v", from, to)) }
 	w.s = breaker.New(w.store, c)
 	return w
@@ -235,6 +252,144 @@ func TestOneProbeAtATime(t *testing.T) {
 			t.Errorf("the probe: %v, %v", err, w.s.State())
 		}
 	})
+}
+
+// A probe that never says how it went does not keep the breaker from sending another.
+func TestProbesThatSayNothing(t *testing.T) {
+	stuck := func(release <-chan struct{}) { <-release }
+	for _, tt := range []struct {
+		name  string
+		slow  time.Duration
+		get   func(release <-chan struct{})
+		takes time.Duration // for longer it is not waited for
+	}{
+		{"it hangs", 0, stuck, time.Minute},
+		{"it hangs longer than a call may take", 2 * time.Second, stuck, 2 * time.Second},
+		{"it ends its goroutine", 0, func(<-chan struct{}) { runtime.Goexit() }, 0},
+		{"it panics", 0, func(<-chan struct{}) { panic("oh") }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, breaker.Config{Slow: tt.slow})
+				w.open(t)
+				time.Sleep(time.Second + 1)
+				release, ended := make(chan struct{}), make(chan struct{})
+				giveUp := sync.OnceFunc(func() { close(release) })
+				defer giveUp()
+				w.mean = func() error { tt.get(release); return nil }
+				go func() {
+					defer close(ended)
+					defer func() { _ = recover() }()
+					_ = w.get(t)
+				}()
+				synctest.Wait()
+				w.mean = nil
+				if tt.takes > 0 {
+					time.Sleep(tt.takes)
+					synctest.Wait()
+					if err := w.get(t); !errors.Is(err, breaker.ErrOpen) || w.s.State() != breaker.HalfOpen {
+						t.Fatalf("beside the probe: %v, %v", err, w.s.State())
+					}
+					time.Sleep(time.Nanosecond)
+					synctest.Wait()
+				}
+				if state := w.s.State(); state != breaker.Open {
+					t.Fatalf("after the probe: %v", state)
+				}
+				time.Sleep(time.Second + 1)
+				if err := w.get(t); err != nil || w.s.State() != breaker.Closed {
+					t.Errorf("the next probe: %v, %v", err, w.s.State())
+				}
+				giveUp()
+				<-ended
+				if state := w.s.State(); state != breaker.Closed {
+					t.Errorf("when the first probe came back: %v", state)
+				}
+			})
+		})
+	}
+}
+
+// What began before the breaker opened says nothing, whether it ends while one tries whether the store is back, or when it is.
+func TestStragglersSayNothing(t *testing.T) {
+	broken := errors.New("broken")
+	for _, late := range []error{nil, broken} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, breaker.Config{Failures: 2})
+			end, ended := make(chan struct{}), make(chan error)
+			w.mean = func() error { <-end; return late }
+			for range 2 {
+				go func() { ended <- w.get(t) }()
+			}
+			synctest.Wait()
+			straggle := func(want breaker.State) {
+				t.Helper()
+				end <- struct{}{}
+				if err := <-ended; err != late {
+					t.Errorf("its answer: %v", err)
+				}
+				if state := w.s.State(); state != want {
+					t.Errorf("when it came back: %v, want %v", state, want)
+				}
+			}
+			w.mean = nil
+			w.open(t)
+			time.Sleep(time.Second + 1)
+			if state := w.s.State(); state != breaker.HalfOpen {
+				t.Errorf("after the pause: %v", state)
+			}
+			straggle(breaker.HalfOpen)
+			if err := w.get(t); err != nil || w.s.State() != breaker.Closed {
+				t.Errorf("the probe: %v, %v", err, w.s.State())
+			}
+			w.mean = func() error { return broken }
+			_ = w.get(t)
+			straggle(breaker.Closed) // no second in a row, nor a success after the first
+			if _ = w.get(t); w.s.State() != breaker.Open {
+				t.Errorf("after the second: %v", w.s.State())
+			}
+		})
+	}
+}
+
+// Failures that others come between are none in a row, however they come.
+func TestOnlyFailuresInARowCount(t *testing.T) {
+	w := newWorld(t, breaker.Config{})
+	for _, fails := range []bool{true, true, true, true, false, true, true, true, true, false, false, true, true, true, true} {
+		w.store.Heal()
+		if fails {
+			w.store.Inject(faulty.Fault{Kind: faulty.Fail})
+		}
+		if err := w.get(t); (err != nil) != fails || w.s.State() != breaker.Closed {
+			t.Fatalf("%v, %v", err, w.s.State())
+		}
+	}
+}
+
+// A call that panics, or ends its goroutine, has failed.
+func TestCallsThatDoNotReturn(t *testing.T) {
+	for name, end := range map[string]func(){"panics": func() { panic("oh") }, "ends its goroutine": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, breaker.Config{})
+			w.mean = func() error { end(); return nil }
+			for range 5 {
+				if state := w.s.State(); state != breaker.Closed {
+					t.Fatalf("too early: %v", state)
+				}
+				ended := make(chan any)
+				go func() {
+					defer func() { ended <- recover() }()
+					_ = w.get(t)
+				}()
+				if p := <-ended; p != nil && p != "oh" {
+					t.Errorf("another panic: %v", p)
+				}
+			}
+			if state := w.s.State(); state != breaker.Open {
+				t.Errorf("after five: %v", state)
+			}
+		})
+	}
 }
 
 func TestWhatIsAFailure(t *testing.T) {
