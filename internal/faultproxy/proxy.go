@@ -35,14 +35,22 @@ type Proxy struct {
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
 	p := &Proxy{t: t, target: target, links: make(map[*link]struct{}), changed: make(chan struct{})}
-	port, err := child.FreePort() // which is free again after Refuse
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = child.Address(port)
-	p.listenAgain()
 	t.Cleanup(p.close)
-	return p
+	var err error
+	for range 5 { // another program may be quicker to the port
+		var port int
+		if port, err = child.FreePort(); err != nil { // which is free again after Refuse
+			break
+		}
+		p.addr = child.Address(port)
+		var l net.Listener
+		if l, err = net.Listen("tcp", p.addr); err == nil {
+			p.listen(l)
+			return p
+		}
+	}
+	t.Fatal(err)
+	return nil
 }
 
 // Addr is where the proxy listens.

