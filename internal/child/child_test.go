@@ -41,7 +41,7 @@ func startSelf(t *testing.T, does string, end syscall.Signal) *Process {
 	require.Eventually(t, func() bool {
 		text, _ := os.ReadFile(log)
 		return p.Ended() || strings.Contains(string(text), "ready")
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond, "the child says that it is ready")
 	return p
 }
 
@@ -88,13 +88,22 @@ func TestStartOfNothing(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// A port is its server's also while that is away.
 func TestFreePort(t *testing.T) {
-	for range 100 {
+	seen := make(map[int]bool)
+	for range 600 {
 		port, err := FreePort()
 		require.NoError(t, err)
 		require.True(t, 10_000 <= port && port < 32_000, port)
-		l, err := net.Listen("tcp", Address(port))
-		require.NoError(t, err)
-		l.Close()
+		require.False(t, seen[port], "port %d is given twice", port)
+		seen[port] = true
 	}
+	free := 0
+	for port := range seen {
+		if l, err := net.Listen("tcp", Address(port)); err == nil {
+			l.Close()
+			free++
+		}
+	}
+	require.Greater(t, free, 500, "other programs listen now and then")
 }

@@ -45,7 +45,7 @@ func TestAccumulateMoreThanARecord(t *testing.T) {
 				})
 			}
 			adds.Wait()
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			require.NoError(t, a.Close(ctx))
 			require.Len(t, got, 400)

@@ -220,19 +220,23 @@ func TestLockBetweenProcesses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		text, _ := os.ReadFile(log)
 		return strings.Contains(string(text), "open <nil>")
-	}, 10*time.Second, 5*time.Millisecond, p.Last())
+	}, time.Minute, 5*time.Millisecond, "the child says that it has the journal")
 
 	began := time.Now()
 	_, err = bolt.Open(path, bolt.Options{LockTimeout: 100 * time.Millisecond})
 	require.ErrorIs(t, err, journal.ErrLocked)
 	require.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond)
-	began = time.Now()
-	_, err = bolt.Open(path, bolt.Options{LockTimeout: -1})
-	require.ErrorIs(t, err, journal.ErrLocked)
-	require.Less(t, time.Since(began), 90*time.Millisecond)
+	quickest := time.Hour
+	for tries := 0; tries < 20 && quickest > 90*time.Millisecond; tries++ { // a busy machine lets one wait that does not mean to
+		began = time.Now()
+		_, err = bolt.Open(path, bolt.Options{LockTimeout: -1})
+		require.ErrorIs(t, err, journal.ErrLocked)
+		quickest = min(quickest, time.Since(began))
+	}
+	require.Less(t, quickest, 90*time.Millisecond)
 
 	time.AfterFunc(50*time.Millisecond, p.End) // by SIGKILL, as every test's child
-	j := open(t, path, bolt.Options{LockTimeout: 10 * time.Second})
+	j := open(t, path, bolt.Options{LockTimeout: time.Minute})
 	require.Equal(t, numbers(1, 5), replay(t, j), "a lock goes with its process")
 }
 
@@ -243,7 +247,7 @@ func TestOpenWhileCompacted(t *testing.T) {
 	replay(t, j)
 	opened := make(chan *bolt.Journal)
 	go func() {
-		other, _ := bolt.Open(path, bolt.Options{LockTimeout: 10 * time.Second})
+		other, _ := bolt.Open(path, bolt.Options{LockTimeout: time.Minute})
 		opened <- other
 	}()
 	for range 5 {
@@ -265,7 +269,7 @@ func TestMadeAtOnce(t *testing.T) {
 		epochs := make(chan uint64)
 		for range 4 {
 			go func() {
-				j, err := bolt.Open(path, bolt.Options{LockTimeout: 30 * time.Second})
+				j, err := bolt.Open(path, bolt.Options{LockTimeout: time.Minute})
 				if err != nil {
 					epochs <- 0
 					return
