@@ -26,10 +26,12 @@ type looseStore struct {
 // looseRules names the rules, each by what a store does that does not keep to it.
 type looseRules struct {
 	fillsBlindly     bool // Fill stores though the lease is gone
+	renewsBlindly    bool // so it does if the lease was taken over an entry
 	changesKeepLease bool // Set, Add, Compute, Clear and DeleteMany void no lease
 	standsAlways     bool // Stands says yes
 	leasesHeld       bool // Lease on a held key pretends that somebody has a lease, which stands
 	holdsNothing     bool // Hold does nothing
+	holdsKeepRenewal bool // Hold voids no lease that was taken over an entry
 	holdsKeepValue   bool // the value is there again when the holds are over
 	holdsAreShort    bool // holds end after a tenth of their lives
 	deleteDropsHolds bool // Delete and Clear end holds
@@ -297,6 +299,9 @@ func (s *looseStore) lease(k *looseKey, now ttl.Time, terms tarn.LeaseTerms) (l 
 		l.State, l.Token = tarn.Leased, k.lease
 	default:
 		k.lease, k.until = s.token(), now.Add(terms.Life)
+		if l.Found {
+			k.lease[15] = renewal
+		}
 		l.State, l.Token = tarn.Granted, k.lease
 		if terms.Stamp {
 			l.Stamp = s.stamp()
@@ -308,6 +313,15 @@ func (s *looseStore) lease(k *looseKey, now ttl.Time, terms tarn.LeaseTerms) (l 
 // heldToken is what leasesHeld hands out.
 var heldToken = tarn.Token{15: 1}
 
+// renewal ends the tokens of leases that were taken over an entry.
+const renewal = 2
+
+func renews(t tarn.Token) bool { return t[15] == renewal }
+
+func (r *looseRules) blindly(t tarn.Token) bool {
+	return r.fillsBlindly || r.renewsBlindly && renews(t)
+}
+
 func (s *looseStore) Fill(_ context.Context, fills []tarn.Fill[int, int]) error {
 	for i := range fills {
 		f := &fills[i]
@@ -316,7 +330,7 @@ func (s *looseStore) Fill(_ context.Context, fills []tarn.Fill[int, int]) error 
 		if stood {
 			k.lease = tarn.Token{}
 		}
-		if f.Stored = f.Store && (stood || s.off.fillsBlindly && !k.held()); f.Stored {
+		if f.Stored = f.Store && (stood || s.off.blindly(f.Token) && !k.held()); f.Stored {
 			k.put(s.stamped(&f.Entry, s.off.stampsAnew))
 		}
 		s.mu.Unlock()
@@ -343,7 +357,9 @@ func (s *looseStore) Hold(_ context.Context, keys []int, life time.Duration, tok
 		if !s.off.holdsNothing {
 			k.tainted = k.tainted || k.held()
 			k.holds[tokens[i]] = now.Add(life)
-			k.lease = tarn.Token{}
+			if !s.off.holdsKeepRenewal || !renews(k.lease) {
+				k.lease = tarn.Token{}
+			}
 			if !s.off.holdsKeepValue {
 				k.entry = nil
 			}

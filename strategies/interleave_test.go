@@ -63,6 +63,16 @@ func TestSoakRacesOnStrictStore(t *testing.T) {
 	races.Run(t, s)
 }
 
+// reloads are the rows in which a reload in the background, whatever has begun it, meets what is named.
+func reloads(against ...string) (rows []string) {
+	for _, reload := range races.Reloads {
+		for _, a := range against {
+			rows = append(rows, "a reload of "+reload+", and "+a)
+		}
+	}
+	return rows
+}
+
 // TestRacesAreFound switches off one rule at a time, and asserts that the rows that guard it fail.
 func TestRacesAreFound(t *testing.T) {
 	t.Parallel()
@@ -74,9 +84,9 @@ func TestRacesAreFound(t *testing.T) {
 	}{
 		{"fills need a lease", races.Settings{Store: loosely(looseRules{fillsBlindly: true})}, []string{
 			"fill and invalidation", "fetches and an invalidation", "readers of two processes", "a load takes too long",
-			"stale while revalidating", "stale if the source fails", "re-arming and a writer",
-			"re-arming and a deleting writer", "a refresh and a writer", "a reload before the end",
-			"re-arming and another process's invalidation", "a value that was rescued is tried again", "expiry", "one writes and one deletes",
+			"stale if the source fails", "re-arming and a writer", "re-arming and a deleting writer",
+			"re-arming and another process's invalidation", "a value that was rescued is tried again", "expiry",
+			"one writes and one deletes",
 			"two readers and a writer", "overlapping batches", "the outcome is unknown",
 			"write-back", "write-back, two writes", "waiting for another process's load", "joining who waits",
 			"waiting while the key is written",
@@ -86,6 +96,13 @@ func TestRacesAreFound(t *testing.T) {
 		{"fills need a lease, of the stand-in",
 			races.Settings{Store: racedStore, Plain: true, Options: with(strategies.WithBlindFills())},
 			[]string{"fill and invalidation", "joining a load"}},
+		{"a reload needs a lease", races.Settings{Store: loosely(looseRules{renewsBlindly: true})}, reloads(
+			"an invalidation", "an invalidation of what is fetched", "another process's invalidation", "a writer",
+			"another process's writer", "a deleting writer", "a writer around", "an update", "write-back",
+		)},
+		{"a hold voids the lease of a reload", races.Settings{Store: loosely(looseRules{holdsKeepRenewal: true})}, reloads(
+			"a writer", "a deleting writer", "a writer around", "an update",
+		)},
 		{"changes void leases", races.Settings{Store: loosely(looseRules{changesKeepLease: true})},
 			[]string{"invalidation of a batch", "clear", "set", "add", "compute"}},
 		{"a touch brings nothing back", races.Settings{Store: loosely(looseRules{touchRevives: true})},

@@ -209,6 +209,9 @@ func (p *process) loadMany(ctx context.Context, keys []int) (map[int]int, error)
 	p.begin(keys)
 	defer p.end(keys)
 	w.Step(ctx, "load"+text(keys))
+	if !w.ready {
+		time.Sleep(costs)
+	}
 	found := make(map[int]int)
 	for _, key := range keys {
 		w.Look(inSource(key))

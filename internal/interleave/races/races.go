@@ -34,6 +34,7 @@ type Row struct {
 	Failing int                     // how many loads may fail
 	Pause   bool                    // once, while a key is held, more time may pass than a hold lasts
 	Age     bool                    // once, at any time, more time may pass than a value is fresh
+	Costs   bool                    // every cache has learned, of another key, that a load takes time
 	Asks    int                     // so often those who wait for others' loads ask again while there is something else to do
 	Warm    bool                    // the store begins with what the source has
 	TwoKeys bool                    // it is about both keys
@@ -69,6 +70,7 @@ const (
 	fresh    = time.Second
 	pause    = 1500 * time.Millisecond // longer than a hold lasts, and shorter than everything else
 	asking   = 60 * time.Millisecond   // longer than who waits for another's load pauses
+	costs    = time.Millisecond        // what a load is learned to take
 	maxRuns  = 100_000
 )
 
@@ -181,6 +183,15 @@ type world struct {
 	leased int // how many loads found others'
 	plain  bool
 	loose  bool
+	ready  bool // false: the scene is being set, and steps wait for nobody
+}
+
+// Step is that of the run, once the scene is set.
+func (w *world) Step(ctx context.Context, label string) { w.StepOr(ctx, label, "") }
+
+// StepOr is too.
+func (w *world) StepOr(ctx context.Context, label, fault string) bool {
+	return w.ready && w.Run.StepOr(ctx, label, fault)
 }
 
 func newWorld(r *interleave.Run, row Row, s Settings) {
@@ -200,6 +211,10 @@ func newWorld(r *interleave.Run, row Row, s Settings) {
 	for i := range row.processes() {
 		w.procs = append(w.procs, w.newProcess(i, opts))
 	}
+	if row.Costs {
+		w.learn()
+	}
+	w.ready = true
 	for i, a := range row.Actors {
 		a.join(w, i)
 	}
@@ -216,6 +231,20 @@ func newWorld(r *interleave.Run, row Row, s Settings) {
 			w.flights()...)
 	}
 	r.Check(w.settled)
+}
+
+// learn has each process load the key that the row is not about.
+func (w *world) learn() {
+	ctx, key := context.Background(), keysOfAll[len(w.row.keys()):]
+	for _, p := range w.procs {
+		if err := p.get(ctx, key, make([]int, 1)); err != nil {
+			panic(err)
+		}
+		time.Sleep(costs) // nothing of it goes on
+		if err := w.store.inner.Delete(ctx, key[0]); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // flights are what the processes know of loads.

@@ -1,6 +1,7 @@
 package races
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tarncache/tarn/strategies"
@@ -17,7 +18,9 @@ var (
 )
 
 // Table is the table of races.
-var Table = []Row{
+var Table = slices.Concat(table, reloads())
+
+var table = []Row{
 	// Readers, and an application that writes the source and then invalidates.
 	{
 		Name:   "fill and invalidation",
@@ -131,12 +134,6 @@ var Table = []Row{
 
 	// Values with an end.
 	{
-		Name:    "stale while revalidating",
-		Rule:    "a refresh is a fill: it needs a lease that stands",
-		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Invalidates(0)},
-		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
-		Age:     true,
-	}, {
 		Name:    "stale if the source fails",
 		Rule:    "a stale value that is served for want of a better one is not older than what was acknowledged",
 		Actors:  []Actor{Gets(0, 2), Invalidates(0)},
@@ -190,19 +187,6 @@ var Table = []Row{
 		Age:     true,
 		Failing: 2,
 		Sample:  3000,
-	}, {
-		Name:    "a refresh and a writer",
-		Rule:    "a reload in the background keeps nothing under a hold, nor of before it",
-		Actors:  []Actor{Gets(0, 2), Sets(0)},
-		Options: options(strategies.WithTTL(ttl.Policy{Fresh: fresh, StaleWhileRevalidate: time.Hour})),
-		Age:     true,
-		Lost:    1,
-	}, {
-		Name:    "a reload before the end",
-		Rule:    "a value that is reloaded while it is fresh is replaced under a lease",
-		Actors:  []Actor{Gets(0, 2), Gets(0, 1), Invalidates(0)},
-		Options: options(strategies.WithTTL(ttl.Policy{Fresh: 2 * fresh, RefreshAfter: 0.5})),
-		Age:     true,
 	}, {
 		Name:    "sliding",
 		Rule:    "a hit that prolongs a life does not bring back what was invalidated",
