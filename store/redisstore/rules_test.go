@@ -163,10 +163,14 @@ func (p *play) told(do func()) string {
 	cfg.Heartbeat, cfg.HeartbeatTimeout = time.Hour, time.Hour
 	_, n := watching(p.t, p.client, cfg)
 	do()
+	limit := patience
+	if p.client.from != "" {
+		limit = 150 * time.Millisecond // nothing has to come
+	}
 	select {
 	case s := <-n.told:
 		return s
-	case <-time.After(150 * time.Millisecond):
+	case <-time.After(limit):
 		return ""
 	}
 }
@@ -201,7 +205,11 @@ func TestEachRuleIsNeeded(t *testing.T) {
 				require.Equal(t, from != "", c.edits > 0, "the fragment has to be in one of the scripts, once")
 				return ok
 			}
-			require.True(t, try("", ""), "with the rule")
+			with := try("", "")
+			for tries := 1; !with && tries < 3; tries++ { // a machine may be so busy that a life ends between two steps
+				with = try("", "")
+			}
+			require.True(t, with, "with the rule")
 			require.False(t, try(tt.from, tt.to), "without the rule")
 		})
 	}
@@ -255,9 +263,9 @@ var holdRules = []rule{
 		func(p *play) bool { h := p.hold("k", minute); p.del("k"); return !p.settle("k", h) }, nil},
 	{"holds that overlap taint each other", "local shared = #live > 0", "local shared = false",
 		func(p *play) bool {
-			p.hold("k", moment)
+			p.hold("k", while)
 			h := p.hold("k", minute)
-			past(moment)
+			past(while)
 			return !p.settle("k", h)
 		}, nil},
 	{"a tainted hold stores nothing", "if mine and not tainted and", "if mine and",

@@ -220,7 +220,7 @@ func TestAFillTellsOfAShorterLife(t *testing.T) {
 		"never, capped":   {time.Minute, func(ttl.Time) ttl.Time { return 0 }, true},
 		"for ever":        {time.Minute, func(ttl.Time) ttl.Time { return ttl.End }, true},
 		"later, capped":   {time.Minute, func(now ttl.Time) ttl.Time { return now.Add(time.Hour) }, true},
-		"sooner":          {time.Minute, func(now ttl.Time) ttl.Time { return now.Add(time.Second) }, false},
+		"sooner":          {time.Minute, func(now ttl.Time) ttl.Time { return now.Add(30 * time.Second) }, false},
 		"never, uncapped": {ttl.Forever, func(ttl.Time) ttl.Time { return 0 }, false},
 	} {
 		s := redisstore.New(server.Client(), redisstore.Config[string, string]{Namespace: "fill", MaxLife: row.maxLife})

@@ -130,38 +130,63 @@ func serve(t *testing.T, answer func(w io.Writer, line string)) (addr string) {
 	return l.Addr().String()
 }
 
-// TestSlowReceiver checks that a subscription does not take its own slowness for the server's.
+// TestSlowReceiver checks that a subscription does not take its own slowness for the server's. On a busy machine the
+// server may be as slow as that, so one try of several will do.
 func TestSlowReceiver(t *testing.T) {
 	s := redistest.Start(t)
 	c := wrap(t, clienttest.To{Addrs: []string{s.Addr()}}, &redis.UniversalOptions{})
 	c.SetSilence(20 * time.Millisecond)
+	var err error
+	for range 20 {
+		if err = receiveSlowly(t, s, c); errors.Is(err, context.Canceled) {
+			return
+		}
+	}
+	t.Error(err)
+}
+
+// receiveSlowly takes ten times the silence for the first of two messages, and ends with the second.
+func receiveSlowly(t *testing.T, s *redistest.Server, c *goredisclient.Client) error {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := 0
-	err := c.Subscribe(ctx, "ch", func() { s.Call("PUBLISH", "ch", "1"); s.Call("PUBLISH", "ch", "2") }, func(string) {
+	return c.Subscribe(ctx, "ch", func() { s.Call("PUBLISH", "ch", "1"); s.Call("PUBLISH", "ch", "2") }, func(string) {
 		if n++; n == 2 {
 			cancel()
 			return
 		}
 		time.Sleep(200 * time.Millisecond)
 	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("after message %d: %v", n, err)
-	}
 }
 
-// TestSilence checks that a subscription ends when its server stands still.
+// TestSilence checks that a subscription ends when its server stands still, and not before. On a busy machine one that
+// answers may take long to, so one try of several will do.
 func TestSilence(t *testing.T) {
 	s := redistest.Start(t)
 	c := wrap(t, clienttest.To{Addrs: []string{s.Addr()}}, &redis.UniversalOptions{})
 	c.SetSilence(50 * time.Millisecond)
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- c.Subscribe(t.Context(), "ch", func() { close(ready) }, func(string) {}) }()
-	<-ready
-	select {
-	case err := <-ended:
+	ended := make(chan error, 1)
+	stands := func() error {
+		ready := make(chan struct{})
+		go func() { ended <- c.Subscribe(t.Context(), "ch", func() { close(ready) }, func(string) {}) }()
+		select {
+		case err := <-ended:
+			return err
+		case <-ready:
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(400 * time.Millisecond):
+			return nil
+		}
+	}
+	err := stands()
+	for tries := 1; err != nil && tries < 20; tries++ {
+		err = stands()
+	}
+	if err != nil {
 		t.Fatalf("a server that answers: %v", err)
-	case <-time.After(400 * time.Millisecond):
 	}
 	s.Freeze()
 	defer s.Thaw()
@@ -170,7 +195,7 @@ func TestSilence(t *testing.T) {
 		if err == nil || errors.Is(err, t.Context().Err()) || !strings.Contains(err.Error(), "does not answer") {
 			t.Errorf("a server that stands still: %v", err)
 		}
-	case <-time.After(8 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("a server that stands still is not noticed")
 	}
 }

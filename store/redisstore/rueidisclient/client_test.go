@@ -78,7 +78,7 @@ func TestNoConnectionLeft(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Subscribe returned %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Subscribe waits, though its context has ended")
 	}
 	release()
@@ -86,7 +86,7 @@ func TestNoConnectionLeft(t *testing.T) {
 	ended = subscribe()
 	select {
 	case <-ready:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the connection was not given back by who did not want it any more")
 	}
 	cancel()
