@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -121,10 +122,15 @@ func (p *Process) ask(r *request) (Record, error) {
 }
 
 // Close lets the process end, and returns an error if it found a fault with itself, such as a race or a goroutine that
-// nothing has ended.
+// nothing has ended. One that hangs is asked after a minute what its goroutines do, and ends with that.
 func (p *Process) Close() error {
 	p.in.Close()
-	<-p.ended
+	select {
+	case <-p.ended:
+	case <-time.After(time.Minute):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		<-p.ended
+	}
 	if err := p.cmd.Wait(); err != nil {
 		return fmt.Errorf("proof: a process: %w", err)
 	}

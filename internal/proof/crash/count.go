@@ -220,7 +220,7 @@ func (c *counter) resume() error {
 	}
 	values := make([]Tally, spec.Keys)
 	for key := range values {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		value, err := c.all.Get(ctx, int64(key))
 		cancel()
 		if err != nil {
@@ -257,7 +257,7 @@ func (c *counter) run() error {
 	c.callers.Wait()
 	stop()
 	readers.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := c.all.Close(ctx); err != nil {
 		return fmt.Errorf("crash: close: %w", err)

@@ -67,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 		{"buffered", func(t *trial) {
 			t.spec.Load.Patience = leaves
 			t.spec.SyncEvery, t.terms.Loses = 10*time.Millisecond, 10*time.Millisecond
-			t.terms.Slack = 10 * time.Second // the disk stays full for long
+			t.terms.Slack = awaited // the disk stays full for long
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestFullDisk(t *testing.T) {
 			tr.spec.Load = Load{Writers: 8, Keys: 100_000, Batch: 0.3, Deletes: 0.1, Rest: time.Millisecond, Fill: 2000}
 			tt.set(tr)
 			p := tr.start()
-			<-p.ready
+			tr.open(p)
 			time.Sleep(100 * time.Millisecond)
 			info, err := os.Stat(tr.spec.Journal)
 			if err != nil {
@@ -150,7 +150,7 @@ func TestStopped(t *testing.T) {
 			tr.spec.WriteTimeout, tr.spec.Fault.Slow = 300*time.Millisecond, 5*time.Millisecond
 			tt.set(tr)
 			p := tr.start()
-			<-p.ready
+			tr.open(p)
 			for range 2 {
 				time.Sleep(50 * time.Millisecond)
 				if err := p.Signal(syscall.SIGSTOP); err != nil {

@@ -31,9 +31,16 @@ const (
 	Failed       Kind = 'f' // a write of Key may have been accepted, or not, says Text
 	Read         Kind = 'g' // Op was read of Key; 0: nothing
 	Appended     Kind = 's' // the journal has appended something
-	Unwritten    Kind = 'u' // Close said that Key is unwritten; or that is pending, with the number N
+	Unwritten    Kind = 'u' // of Key something is left, as Text says
 	Closed       Kind = 'c' // Close has returned, with the error Text
 	Counted      Kind = 'n' // caller Key has added Op times; N is 1 if it goes on from there
+)
+
+// What is Unwritten is one of these.
+const (
+	leftKey  = "key"  // Close said that Key is unwritten
+	leftOp   = "op"   // it is pending, with the number N
+	leftLate = "late" // the source did it, and its context had ended by then
 )
 
 func (m *Message) append(line []byte) []byte {

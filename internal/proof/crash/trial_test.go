@@ -47,7 +47,8 @@ func newTrial(t *testing.T, server *pgtest.Server) *trial {
 	}
 	start := proof.Now()
 	return &trial{
-		T: t, rng: rand.New(rand.NewPCG(seed, uint64(n))), terms: Terms{Slack: time.Second}, record: Record{Start: start},
+		T: t, rng: rand.New(rand.NewPCG(seed, uint64(n))), record: Record{Start: start},
+		terms: Terms{Slack: 10 * time.Second}, // a process that waits for a slow disk ends when the disk has answered
 		spec: Spec{
 			Place: place, Journal: "" + filepath.Join(t.TempDir(), "journal"), Start: start,
 			MaxDelay: 3 * time.Millisecond, MaxBatch: 40, Load: busy,
@@ -134,17 +135,29 @@ func (t *trial) crash(most time.Duration) {
 		t.kill(p)
 		return
 	}
-	select {
-	case <-p.ready:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("no cache is open after 30 seconds: %s", p.err.String())
-	}
+	t.open(p)
 	if t.startup == 0 {
 		t.startup = time.Since(began)
+		if t.spec.Late > 0 { // than the next process
+			t.spec.Late = max(t.spec.Late, 4*t.startup)
+		}
 	}
 	t.await("writes", func() bool { return p.over() || t.alive().Writes >= 5 })
 	time.Sleep(time.Duration(t.rng.Int64N(int64(most))))
 	t.kill(p)
+}
+
+// awaited is for how long something is waited for that happens in another process, however slow the machine is.
+const awaited = 2 * time.Minute
+
+// open waits until a process has opened its cache, or has ended.
+func (t *trial) open(p *Process) {
+	t.Helper()
+	select {
+	case <-p.ready:
+	case <-time.After(awaited):
+		t.Fatalf("no cache is open after %v: %s", awaited, p.err.String())
+	}
 }
 
 // alive is the last process.
@@ -157,11 +170,11 @@ func (t *trial) alive() Life {
 // await waits for something that happens in another process.
 func (t *trial) await(what string, happened func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !happened(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(awaited); !happened(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.Fatalf("in 20 seconds there are no %s; errors: %v", what, t.errors())
+			t.Fatalf("in %v there are no %s; errors: %v", awaited, what, t.errors())
 		}
 	}
 }
@@ -171,7 +184,7 @@ func (t *trial) drained() {
 	t.Helper()
 	spec := t.spec
 	spec.Load, spec.Fault, spec.Late, spec.MaxBatch = Load{}, Fault{}, 0, 0
-	t.ended(t.startAs(spec), "drain 20s")
+	t.ended(t.startAs(spec), "drain "+awaited.String())
 	t.versions()
 }
 

@@ -26,6 +26,7 @@ type node struct {
 	cache   *strategies.WriteBackCache[int64, Item]
 	ends    []func() error // in the order in which they were opened
 
+	writing sync.WaitGroup  // calls of the source
 	stop    context.Context // ends when callers shall end
 	stopAll context.CancelFunc
 	callers sync.WaitGroup
@@ -125,7 +126,22 @@ func (n *node) writer() tarn.Writer[int64, Item] {
 			return n.db.applyLate(ctx, ops, n.spec.Fence == "late fence", n.spec.Late)
 		}
 	}
-	return tarn.WriteManyFuncs(n.spec.Fault.faulty(do))
+	return tarn.WriteManyFuncs(n.tellingLate(n.spec.Fault.faulty(do)))
+}
+
+// tellingLate returns do, which tells what it did although its context had ended.
+func (n *node) tellingLate(do apply) apply {
+	return func(ctx context.Context, ops []tarn.Op[int64, Item]) error {
+		n.writing.Add(1)
+		defer n.writing.Done()
+		err := do(ctx, ops)
+		if err == nil && ctx.Err() != nil {
+			for _, op := range ops {
+				n.tell.tell(Message{Kind: Unwritten, Key: op.Key, N: int64(op.Seq), Text: leftLate})
+			}
+		}
+		return err
+	}
 }
 
 func (n *node) caller(i int) *caller {
@@ -144,15 +160,16 @@ func (n *node) close(within time.Duration) error {
 	var left *strategies.UnwrittenError[int64]
 	if errors.As(err, &left) {
 		for _, key := range left.Keys {
-			n.tell.tell(Message{Kind: Unwritten, Key: key, Text: "key"})
+			n.tell.tell(Message{Kind: Unwritten, Key: key, Text: leftKey})
 		}
 	}
 	for op := range n.cache.Pending() {
-		n.tell.tell(Message{Kind: Unwritten, Key: op.Key, Op: op.Value.Op, N: int64(op.Seq), Text: "op"})
+		n.tell.tell(Message{Kind: Unwritten, Key: op.Key, Op: op.Value.Op, N: int64(op.Seq), Text: leftOp})
 	}
 	n.tell.tell(Message{Kind: Closed, End: proof.Now(), Text: text})
 	n.stopAll()
 	n.callers.Wait()
+	n.writing.Wait()
 	return n.end()
 }
 
