@@ -66,8 +66,8 @@ func newGate(value string) *gate {
 
 // load reads the value at once, and returns it when the gate is open.
 func (g *gate) load(context.Context, string) (string, error) {
-	g.loads.Add(1)
 	value := g.value.Load().(string)
+	g.loads.Add(1)
 	<-g.open
 	return value, nil
 }

@@ -61,7 +61,7 @@ func TestBehindRedis(t *testing.T) {
 func client(t testing.TB, addr string) *redis.Client {
 	c := redis.NewClient(&redis.Options{
 		Addr: addr, ContextTimeoutEnabled: true, DialerRetries: 1, MaxRetries: 1,
-		DialTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond,
+		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, // a Redis that was killed refuses at once
 	})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -75,7 +75,8 @@ func sharedTarn(t testing.TB, addr string, near bool, src source) subject {
 		both := tiered.New(memory.New(memory.Options[string, string]{MaxEntries: 1000}), far)
 		store, close = both, func() { _ = both.Close() }
 	}
-	cache := strategies.ReadThrough(store, tarn.LoadFunc(src.load, errAbsent), strategies.WithTTL(ttl.Policy{Fresh: time.Hour}))
+	cache := strategies.ReadThrough(store, tarn.LoadFunc(src.load, errAbsent), strategies.WithTTL(ttl.Policy{Fresh: time.Hour}),
+		strategies.WithLeaseWait(time.Minute)) // the load of another takes as long as the test lets it
 	return subject{
 		get:  cache.Get,
 		drop: func(key string) { _ = cache.Delete(context.Background(), key) },
@@ -101,7 +102,7 @@ func oneLoadAmongTwo(_ *testing.T, made func(source) subject, _ *redistest.Serve
 	all.Go(func() { _, _ = one.get(context.Background(), key) })
 	await(func() bool { return g.loads.Load() == 1 })
 	all.Go(func() { _, _ = two.get(context.Background(), key) })
-	time.Sleep(200 * time.Millisecond) // enough to begin a load, if it does
+	await(func() bool { return g.loads.Load() == 2 }) // enough to begin a load, if it does
 	close(g.open)
 	all.Wait()
 	return g.loads.Load() == 1
@@ -112,8 +113,7 @@ func noStaleFillAmongTwo(_ *testing.T, made func(source) subject, _ *redistest.S
 	one, two := made(source{load: g.load}), made(source{load: g.load})
 	var all sync.WaitGroup
 	all.Go(func() { _, _ = one.get(context.Background(), key) })
-	await(func() bool { return g.loads.Load() == 1 }) // it has read "old", or is about to
-	time.Sleep(20 * time.Millisecond)
+	await(func() bool { return g.loads.Load() == 1 }) // it has read "old"
 	g.value.Store("new")
 	two.drop(key)
 	close(g.open)

@@ -97,20 +97,24 @@ type tally struct {
 	begun, seen [products + 1]int64
 }
 
-// note notes what a child says until it says no more. began is called once it has opened the views, and written whenever
-// it has written a batch.
+// note notes what a child says until it says no more. began is called when its first view is acknowledged, and written
+// whenever it has written a batch.
 func (t *tally) note(said *bufio.Scanner, began, written func()) error {
+	counts := false
 	for said.Scan() {
 		what, number, _ := strings.Cut(said.Text(), " ")
 		n, err := strconv.ParseInt(number, 10, 64)
 		switch {
 		case err == nil && what == saidFound:
 			t.found = n
-			began()
 		case err == nil && what == saidView && n > 0 && n <= products:
 			t.begun[n]++
 		case err == nil && what == saidSeen && n > 0 && n <= products:
 			t.seen[n]++
+			if !counts {
+				counts = true
+				began()
+			}
 		case err == nil && what == saidWritten:
 			written()
 		default:

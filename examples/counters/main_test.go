@@ -39,7 +39,11 @@ func TestTheSumsAreRight(t *testing.T) {
 // The program sees what counts twice, where something does.
 func TestWithoutTheLedgerSomethingCountsTwice(t *testing.T) {
 	temporary := emptyTempDir(t)
-	code, stdout, stderr := runProgram(t.Context(), "-kills", "1", "-careless")
+	var code int
+	var stdout, stderr string
+	for tries := 0; tries < 10 && code == 0; tries++ { // a busy machine may kill too late
+		code, stdout, stderr = runProgram(t.Context(), "-kills", "1", "-careless")
+	}
 	if code != 1 || !regexp.MustCompile(`views 0 were lost, and at least [1-9]\d* counted twice`).MatchString(stderr) {
 		t.Errorf("exit status %d\n%s\n%s", code, stdout, stderr)
 	}
@@ -71,7 +75,7 @@ func TestJudge(t *testing.T) {
 		{"or not", "view 1\nseen 1\nview 1", 1, true},
 	} {
 		var said tally
-		if err := said.note(bufio.NewScanner(strings.NewReader(test.said)), nil, nil); err != nil {
+		if err := said.note(bufio.NewScanner(strings.NewReader(test.said)), func() {}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := said.judge(io.Discard, []row{{product: 1, views: test.views, updates: 1}}); (err == nil) != test.right {

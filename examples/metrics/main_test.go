@@ -15,6 +15,7 @@ import (
 
 func TestItShowsWhatTheCacheDid(t *testing.T) {
 	var stdout, stderr bytes.Buffer
+	began := time.Now()
 	if code := start(t.Context(), nil, &stdout, &stderr); code != 0 {
 		t.Fatalf("exit status %d\n%s\n%s", code, &stdout, &stderr)
 	}
@@ -49,13 +50,14 @@ func TestItShowsWhatTheCacheDid(t *testing.T) {
 	if !strings.Contains(stdout.String(), `{"products": {"memory":{"bound":50,`) {
 		t.Error("there are no variables")
 	}
-	if n := strings.Count(stderr.String(), errBusy.Error()); n == 0 || n > 3 {
+	most := 3 + int(time.Since(began).Seconds()) // one for each second
+	if n := strings.Count(stderr.String(), errBusy.Error()); n == 0 || n > most {
 		t.Errorf("the log tells of a busy database %d times", n)
 	}
 }
 
 func TestItGoesOnServing(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	out, in := io.Pipe()
 	code := make(chan int, 1)

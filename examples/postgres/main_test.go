@@ -27,6 +27,10 @@ func TestTheStory(t *testing.T) {
 	needServers(t)
 	temporary := emptyTempDir(t)
 	code, stdout, stderr := runProgram(t.Context())
+	for tries := 1; tries < 5 && strings.Contains(stderr, "there should have been 1 query"); tries++ {
+		t.Log(stderr) // on a busy machine a query takes longer than another node waits for it
+		code, stdout, stderr = runProgram(t.Context())
+	}
 	if code != 0 {
 		t.Fatalf("exit status %d\n%s\n%s", code, stdout, stderr)
 	}

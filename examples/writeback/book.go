@@ -25,8 +25,8 @@ func newBook() *book { return &book{last: make(map[int64]*entry)} }
 // drafts returns how many drafts were written.
 func (b *book) drafts() int { return len(b.last) }
 
-// note notes what a child says until it is silent for ever. It calls ready when the child begins to write.
-func (b *book) note(said *bufio.Scanner, ready func()) error {
+// note notes what a child says until it is silent for ever. It calls wrote when the child's first write is acknowledged.
+func (b *book) note(said *bufio.Scanner, wrote func()) error {
 	b.inRound, b.replayed = 0, 0
 	for said.Scan() {
 		var what string
@@ -36,7 +36,6 @@ func (b *book) note(said *bufio.Scanner, ready func()) error {
 		}
 		if what == saidFound {
 			b.replayed = id
-			ready()
 			continue
 		}
 		e := b.last[id]
@@ -50,7 +49,9 @@ func (b *book) note(said *bufio.Scanner, ready func()) error {
 		}
 		e.revision, e.maybe = revision, nil
 		b.acknowledged++
-		b.inRound++
+		if b.inRound++; b.inRound == 1 {
+			wrote()
+		}
 	}
 	return said.Err()
 }

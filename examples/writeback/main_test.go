@@ -40,7 +40,11 @@ func TestNothingIsLost(t *testing.T) {
 // The program sees what is lost, where something is.
 func TestWithoutTheJournalSomethingIsLost(t *testing.T) {
 	temporary := emptyTempDir(t)
-	code, stdout, stderr := runProgram(t.Context(), "-kills", "1", "-forget")
+	var code int
+	var stdout, stderr string
+	for tries := 0; tries < 10 && code == 0; tries++ { // the database may have had all of it just then
+		code, stdout, stderr = runProgram(t.Context(), "-kills", "1", "-forget")
+	}
 	if code != 1 || !strings.Contains(stderr, "were lost") || strings.Contains(stdout, "none was lost") {
 		t.Errorf("exit status %d\n%s\n%s", code, stdout, stderr)
 	}
@@ -76,7 +80,7 @@ func TestBook(t *testing.T) {
 		{"and nothing else", "begin 1 9\ndone 1 9\nbegin 1 10\ndone 1 10", 9, false},
 	} {
 		b := newBook()
-		if err := b.note(bufio.NewScanner(strings.NewReader(test.said)), nil); err != nil {
+		if err := b.note(bufio.NewScanner(strings.NewReader(test.said)), func() {}); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.last[1].allows(test.has); got != test.right {
