@@ -2,7 +2,7 @@
 // for all of them, and ends by saying what it left out: the race detector where there is no C compiler, and every
 // test that skipped itself. With CI=true, leaving anything out is a failure.
 //
-//	go run ./internal/check/testall [-limit 20m] [-timeout 10m] [-run pattern]
+//	go run ./internal/check/testall [-limit 40m] [-timeout 10m] [-run pattern]
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	limit := flag.Duration("limit", 20*time.Minute, "time for everything, compiling included")
+	limit := flag.Duration("limit", 40*time.Minute, "time for everything, compiling included")
 	timeout := flag.Duration("timeout", 10*time.Minute, "time for one package's tests")
 	run := flag.String("run", "", "only tests that match, as go test's -run")
 	flag.Parse()
