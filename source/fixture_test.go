@@ -5,12 +5,16 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/internal/farstore"
 	"github.com/tarncache/tarn/source"
+	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/store/tiered"
 )
 
 var errBroken = errors.New("broken")
@@ -116,3 +120,29 @@ func shedBy(t *testing.T, err error, by source.Reason) *source.ShedError {
 }
 
 func isShed(err error) bool { return errors.Is(err, tarn.ErrShed) }
+
+// onStores runs f in a bubble with a store in memory, and with copies near before a far one.
+func onStores(t *testing.T, f func(t *testing.T, store tarn.Store[string, int])) {
+	for _, kind := range []string{"memory", "tiers"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := newMemory(t)
+				if kind == "memory" {
+					f(t, mem)
+					return
+				}
+				both := tiered.New(newMemory(t), farstore.New(mem).View())
+				t.Cleanup(func() { require.NoError(t, both.Close()) })
+				synctest.Wait()
+				require.True(t, both.Trusted())
+				f(t, both)
+			})
+		})
+	}
+}
+
+func newMemory(t *testing.T) *memory.Store[string, int] {
+	mem := memory.New(memory.Options[string, int]{MaxEntries: 100_000})
+	t.Cleanup(func() { require.NoError(t, mem.Close()) })
+	return mem
+}

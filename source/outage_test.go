@@ -14,7 +14,6 @@ import (
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/observe"
 	"github.com/tarncache/tarn/source"
-	"github.com/tarncache/tarn/store/memory"
 	"github.com/tarncache/tarn/strategies"
 	"github.com/tarncache/tarn/ttl"
 )
@@ -27,15 +26,13 @@ type service struct {
 	counter *observe.Counter
 }
 
-func newService(t *testing.T, c source.Config, opts ...strategies.ReadOption) *service {
-	mem := memory.New(memory.Options[string, int]{MaxEntries: 100_000})
+func newService(
+	t *testing.T, store tarn.Store[string, int], c source.Config, opts ...strategies.ReadOption,
+) *service {
 	s := &service{table: newTable(nil), counter: observe.NewCounter()}
 	s.loader = source.New(s.table, c)
-	s.users = strategies.ReadThrough(mem, s.loader, append(opts, strategies.WithObserver(s.counter))...)
-	t.Cleanup(func() {
-		require.NoError(t, s.users.Close(context.Background()))
-		require.NoError(t, mem.Close())
-	})
+	s.users = strategies.ReadThrough(store, s.loader, append(opts, strategies.WithObserver(s.counter))...)
+	t.Cleanup(func() { require.NoError(t, s.users.Close(context.Background())) })
 	return s
 }
 
@@ -82,8 +79,8 @@ func TestSourceIsDownForAnHour(t *testing.T) {
 		{"not spared", source.Config{Breaker: source.Breaker{Off: true}}, 2 * time.Hour, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newService(t, tt.config, strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: tt.stale}))
+			onStores(t, func(t *testing.T, store tarn.Store[string, int]) {
+				s := newService(t, store, tt.config, strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: tt.stale}))
 				_, _ = s.asks(t.Context(), keys, 1, time.Second, 20*time.Second) // all are there, at the rate
 				time.Sleep(time.Minute)
 
@@ -144,10 +141,74 @@ func TestFlappingSource(t *testing.T) {
 	})
 }
 
+// A source that does badly for ten minutes fails nobody who has an old value, keeps nobody waiting for longer than it takes, is
+// asked by few, and when it does well again has each key loaded.
+func TestSourceDoesBadly(t *testing.T) {
+	const keys, lasts, slow = 24, 10 * time.Minute, 2 * time.Second
+	var began time.Time
+	for _, tt := range []struct {
+		name    string
+		answer  func(ctx context.Context, call int) error
+		calls   int           // at most: five until the breaker opens, and those that look whether it is back
+		longest time.Duration // that a caller waits
+	}{
+		{"fails", always(errBroken), 5 + int(lasts/(5*time.Second)), 0},
+		{"is slow", func(context.Context, int) error { time.Sleep(slow); return nil }, keys + int(lasts/(5*time.Second)), slow},
+		{"flaps", func(context.Context, int) error {
+			if int(time.Since(began)/(10*time.Second))%2 == 0 {
+				return nil
+			}
+			return errBroken
+		}, int(lasts/time.Minute+1)*keys + 5*int(lasts/(10*time.Second)), 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onStores(t, func(t *testing.T, store tarn.Store[string, int]) {
+				s := newService(t, store, source.Config{Breaker: source.Breaker{Slow: time.Second}},
+					strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour}))
+				_, errs := s.asks(t.Context(), keys, 1, time.Second, time.Second)
+				require.Zero(t, errs)
+				time.Sleep(time.Minute)
+
+				s.forget()
+				began = time.Now()
+				s.set(tt.answer)
+				var longest atomic.Int64
+				var all sync.WaitGroup
+				for i := range int(lasts / time.Second) {
+					for range 3 {
+						all.Go(func() {
+							start := time.Now()
+							_, err := s.users.Get(t.Context(), fmt.Sprint("key", i%keys))
+							require.NoError(t, err)
+							longest.Store(max(longest.Load(), int64(time.Since(start))))
+						})
+					}
+					time.Sleep(time.Second)
+				}
+				all.Wait()
+				t.Logf("%d calls in %v; a caller waited %v at most", s.called(), lasts, time.Duration(longest.Load()))
+				require.LessOrEqual(t, s.called(), tt.calls)
+				require.Greater(t, s.called(), int(lasts/time.Minute), "somebody looks whether it is back")
+				require.LessOrEqual(t, time.Duration(longest.Load()), tt.longest)
+
+				s.set(nil)
+				time.Sleep(time.Minute)
+				_, errs = s.asks(t.Context(), keys, 3, time.Second, 10*time.Second)
+				require.Zero(t, errs)
+				for i := range keys {
+					a, err := s.users.Answer(t.Context(), fmt.Sprint("key", i))
+					require.NoError(t, err)
+					require.Equal(t, strategies.HowFresh, a.How)
+				}
+			})
+		})
+	}
+}
+
 // A source that hangs is found out while the first callers still wait, and hangs nobody any more.
 func TestSourceHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, source.Config{Breaker: source.Breaker{Slow: time.Second}},
+	onStores(t, func(t *testing.T, store tarn.Store[string, int]) {
+		s := newService(t, store, source.Config{Breaker: source.Breaker{Slow: time.Second}},
 			strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour}),
 			strategies.WithLoadTimeout(5*time.Second))
 		_, err := s.users.Get(t.Context(), "old")
@@ -186,8 +247,8 @@ func TestSourceHangs(t *testing.T) {
 // A load that is shed is like one that failed for an old value: it is served, left alone for the time of Throttle, and then
 // one caller tries.
 func TestShedLoadsAreRearmed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService(t, source.Config{Rate: source.Rate{PerSecond: 1e-6, Burst: 1}},
+	onStores(t, func(t *testing.T, store tarn.Store[string, int]) {
+		s := newService(t, store, source.Config{Rate: source.Rate{PerSecond: 1e-6, Burst: 1}},
 			strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour, Throttle: 10 * time.Second}))
 		_, err := s.users.Get(t.Context(), "a")
 		require.NoError(t, err)
