@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -230,5 +232,36 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+}
+
+// TestRealTimeTriesAgain has rows that go wrong at first, as they do where a store answers late.
+func TestRealTimeTriesAgain(t *testing.T) {
+	wrong := errors.New("wrong")
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		rule   string
+		random int
+		errs   []error // of one try after the other
+		units  []time.Duration
+		want   error
+	}{
+		{"once is enough", 0, []error{nil}, []time.Duration{ms}, nil},
+		{"what was late passes with longer lives", 0, []error{wrong, wrong, nil}, []time.Duration{ms, 4 * ms, 16 * ms}, nil},
+		{"a fault is there again", 0, []error{wrong, wrong, wrong}, []time.Duration{ms, 4 * ms, 16 * ms}, wrong},
+		{"what is random is not tried again", 1, []error{wrong}, []time.Duration{ms}, wrong},
+		{"nor what finds nothing to check", 0, []error{notApplicable("n")}, []time.Duration{ms}, notApplicable("n")},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			c := config{newStore: func(testing.TB) tarn.Store[string, string] { return newReference() }, unit: ms}
+			var units []time.Duration
+			err := c.try(t, row{repeat: tt.random, check: func(x *trial) error {
+				units = append(units, x.unit)
+				return tt.errs[len(units)-1]
+			}})
+			if err != tt.want || !slices.Equal(units, tt.units) {
+				t.Errorf("%v, after units of %v", err, units)
+			}
+		})
 	}
 }

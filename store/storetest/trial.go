@@ -42,15 +42,15 @@ type notApplicable string
 
 func (n notApplicable) Error() string { return string(n) }
 
-// attempt runs a row once, on a new store.
-func (c *config) attempt(t *testing.T, r row, seed uint64) (err error) {
+// attempt runs a row once, on a new store. A unit of zero is for synctest's time.
+func (c *config) attempt(t *testing.T, r row, seed uint64, unit time.Duration) (err error) {
 	store := c.makeStore(t)
 	if store == nil {
 		return errors.New("newStore returned nil")
 	}
-	x := &trial{abilities: probe(store), unit: c.unit, waits: r.waits, seed: seed, replay: c.replay}
+	x := &trial{abilities: probe(store), unit: unit, waits: r.waits, seed: seed, replay: c.replay}
 	patience := time.Minute
-	if c.unit == 0 {
+	if unit == 0 {
 		x.fake, x.unit, patience = true, time.Minute, 10_000*time.Hour
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
