@@ -152,10 +152,11 @@ func (s *slowest) add(d time.Duration) {
 	}
 }
 
-// time uses other keys until f is true, and returns how long operations took.
-func (m *mass) time(f func() bool) (get, set slowest) {
+// time uses other keys until f is true, and returns how long operations took, and rests of who asks nothing of the store:
+// that is the machine's doing.
+func (m *mass) time(f func() bool) (get, set, rest slowest) {
 	var done atomic.Bool
-	var mu sync.Mutex // protects get, set
+	var mu sync.Mutex // protects get, set, rest
 	var all sync.WaitGroup
 	timed := func(most *slowest, op func(i int)) {
 		all.Go(func() {
@@ -177,17 +178,18 @@ func (m *mass) time(f func() bool) (get, set slowest) {
 	for g := range 4 {
 		timed(&set, func(i int) { _ = m.Put(-1-standing-(4*i+g)%standing, i, 0) })
 	}
+	timed(&rest, func(int) { time.Sleep(20 * time.Microsecond) })
 	for !f() {
 		time.Sleep(time.Millisecond)
 	}
 	done.Store(true)
 	all.Wait()
-	return get, set
+	return get, set, rest
 }
 
 // TestMassExpiryStopsNobody: on a real clock, while all expire, a Get or Set of another key waits no longer than some
-// times inOneGo of them take. The machine itself makes an operation wait now and then; so the slowest does not count, and
-// one undisturbed run of several will do.
+// times inOneGo of them take. The machine itself makes an operation wait now and then; so the slowest does not count, nor
+// what the longest rest took that should have been short, and one undisturbed run of several will do.
 func TestMassExpiryStopsNobody(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	var said string
@@ -204,11 +206,11 @@ func TestMassExpiryStopsNobody(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		begun := time.Now()
-		get, set := m.time(func() bool { return m.gone.Load() == int64(m.n) })
+		get, set, rest := m.time(func() bool { return m.gone.Load() == int64(m.n) })
 		all := time.Since(begun)
 		m.wantAllTold(t)
 		_ = m.Close()
-		allowed := all * 3 * inOneGo / time.Duration(m.n)
+		allowed := all*3*inOneGo/time.Duration(m.n) + rest[0]
 		said = fmt.Sprintf("%d entries expired within %v; the slowest Gets took %v, the slowest Sets %v; allowed are %v",
 			m.n, all, get, set, allowed)
 		if max(get[1], set[1]) < allowed {
