@@ -103,7 +103,7 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 	}
 	s.setBounds(bound)
 	s.tags.moment.Store(1)
-	s.tags.litter.most.Store(leastLitter)
+	s.tags.litter.init()
 	for i := range s.segments {
 		s.segments[i].init(s)
 	}

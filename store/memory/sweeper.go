@@ -77,7 +77,7 @@ func (s *Store[K, V]) arm() {
 	})
 }
 
-// sweep removes what has expired, and what was invalidated if there is much of it.
+// sweep removes what has expired, and what was invalidated if that is due.
 func (s *Store[K, V]) sweep() {
 	w := &s.sweeper
 	w.mu.Lock()
@@ -91,7 +91,7 @@ func (s *Store[K, V]) sweep() {
 
 	defer s.swept() // deferred, for OnRemove may end the goroutine
 	s.sweepExpired()
-	if s.tags.litter.due.CompareAndSwap(true, false) {
+	if s.tags.litter.begin(s.clock.Now()) {
 		s.sweepInvalidated()
 	}
 }
@@ -121,7 +121,7 @@ func pauseSweep(chunks int) int {
 
 // swept ends a sweep and sets the timer for the next.
 func (s *Store[K, V]) swept() {
-	next := ttl.End
+	next := s.tags.litter.next()
 	for i := range s.segments {
 		g := &s.segments[i]
 		g.mu.Lock()

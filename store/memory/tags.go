@@ -14,8 +14,9 @@ import (
 
 // tags are the records of the tags that entries of the store have. A node points to those of its own tags, so that to
 // look whether it was invalidated takes a load for each, and no lock. A record goes with the last node that has its tag,
-// or a while after what has it was refused, and leaves the moment of its last invalidation to its part, where it counts for all tags of the part that have no
-// record. So a load that began before an invalidation is refused, whether or not an entry had the tag at the time.
+// or a while after what has it was refused, and leaves the moment of its last invalidation to its part, where it counts
+// for all tags of the part that have no record. So a load that began before an invalidation is refused, whether or not an
+// entry had the tag at the time.
 //
 // A part's mu is taken under a segment's mu, and no lock under a part's.
 type tags struct {
@@ -263,8 +264,8 @@ func (s *Store[K, V]) Stamp(context.Context) (tarn.Stamp, error) {
 // InvalidateTags removes every entry that has one of the tags: none is found any more by a call that begins after it has
 // returned. It takes a time that depends on the number of tags alone.
 //
-// What is gone leaves later, when OnRemove is told: it makes room for others or is written again, or, once there is much
-// of it, the goroutine that removes what has expired removes it too.
+// What is gone leaves later, when OnRemove is told: it makes room for others or is written again, or the goroutine that
+// removes what has expired removes it too: at once if there is much of it, and after a minute however little there is.
 func (s *Store[K, V]) InvalidateTags(ctx context.Context, names ...string) error {
 	if err := tarn.CheckTags(names...); err != nil {
 		return fmt.Errorf("memory: invalidate tags: %w", err)
@@ -280,8 +281,8 @@ func (s *Store[K, V]) InvalidateTags(ctx context.Context, names ...string) error
 	for _, name := range names {
 		gone += t.part(s.seed, name).invalidate(name, moment)
 	}
-	if t.litter.add(gone) {
-		s.wake(s.clock.Now())
+	if due, earlier := t.litter.add(gone, &s.clock); earlier {
+		s.wake(due)
 	}
 	return nil
 }

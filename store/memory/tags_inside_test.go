@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tarncache/tarn"
+	"github.com/tarncache/tarn/ttl"
 )
 
 func mustTags(stamp tarn.Stamp, names ...string) *tarn.Tags {
@@ -268,6 +269,62 @@ func TestMuchThatWasInvalidatedIsRemoved(t *testing.T) {
 	})
 }
 
+// TestLittleThatWasInvalidatedIsRemovedLater: no value stays for good in a store that nobody fills, and one sweep serves
+// all invalidations of a while.
+func TestLittleThatWasInvalidatedIsRemovedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		removed := 0
+		s := New(Options[int, int]{MaxEntries: 20_000, OnRemove: func(r Removal[int, int]) {
+			if r.Cause == Invalidated {
+				removed++
+			}
+		}})
+		defer s.Close()
+		ctx := context.Background()
+		has := func(n, gone int) {
+			t.Helper()
+			synctest.Wait()
+			require.Equal(t, n, s.Len())
+			require.Equal(t, gone, removed)
+			require.NoError(t, checkRecords(s))
+		}
+		for i := range 5 {
+			require.NoError(t, s.Set(ctx, i, tarn.Entry[int]{Tags: mustTags(0, fmt.Sprint(i), "more")}))
+		}
+		require.NoError(t, s.Put(5, 0, 10*time.Second)) // a sweep of what expires is none of these
+		require.NoError(t, s.InvalidateTags(ctx, "none"))
+		require.NoError(t, s.InvalidateTags(ctx, "0"))
+		time.Sleep(time.Minute - 1)
+		has(5, 0)
+		require.NoError(t, s.InvalidateTags(ctx, "1"))
+		time.Sleep(time.Second) // a sweep takes a while
+		has(3, 2)
+		time.Sleep(10 * time.Minute)
+		has(3, 2)
+		require.NoError(t, s.InvalidateTags(ctx, "2"))
+		require.NoError(t, s.Put(6, 0, time.Minute/2))
+		time.Sleep(time.Minute + time.Second)
+		has(2, 3)
+
+		require.NoError(t, s.InvalidateTags(ctx, "3")) // first a few, and before their time is over very many
+		for i := range leastLitter {
+			require.NoError(t, s.Set(ctx, 10+i, tarn.Entry[int]{Tags: mustTags(0, "many")}))
+		}
+		require.NoError(t, s.InvalidateTags(ctx, "many"))
+		time.Sleep(time.Second)
+		has(1, 4+leastLitter)
+
+		require.NoError(t, s.InvalidateTags(ctx, "4")) // what was written again is not swept for
+		require.NoError(t, s.Set(ctx, 4, tarn.Entry[int]{Tags: mustTags(0, "4")}))
+		time.Sleep(time.Minute / 2)
+		synctest.Wait()
+		require.False(t, s.tags.litter.begin(s.clock.Now().Add(time.Minute)))
+		require.NoError(t, s.InvalidateTags(ctx, "none")) // nor for nothing
+		require.Equal(t, ttl.End, s.tags.litter.next())
+		has(1, 5+leastLitter)
+	})
+}
+
 // TestComputeDuringAnInvalidation that has its moment, but has not come to the entry's tag when the Compute stores: it
 // reaches what the Compute made of the entry.
 func TestComputeDuringAnInvalidation(t *testing.T) {
@@ -287,7 +344,7 @@ func TestComputeDuringAnInvalidation(t *testing.T) {
 				defer close(invalidated)
 				defer s.tags.invalidating.Unlock()
 				runtime.Gosched()
-				s.tags.litter.add(s.tags.part(s.seed, "x").invalidate("x", moment))
+				s.tags.litter.add(s.tags.part(s.seed, "x").invalidate("x", moment), &s.clock)
 			}()
 			return tarn.Entry[int]{Value: old.Value, Tags: mustTags(0, "x")}, tarn.ComputeStore
 		})
