@@ -36,18 +36,20 @@ func TestWhatIsAFailure(t *testing.T) {
 		{"the application may say that it is none", refused, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newTable(always(tt.err))
-			l := source.New(s, source.Config{
-				Fault: func(err error) bool { return err != refused },
-				Retry: source.Retry{Max: 1, MinBackoff: 1, MaxBackoff: 1},
-			})
-			for range 5 {
-				if err := load(t, l); !isShed(err) || isShed(tt.err) {
-					require.ErrorIs(t, err, tt.err, "it is passed on")
+			synctest.Test(t, func(t *testing.T) {
+				s := newTable(always(tt.err))
+				l := source.New(s, source.Config{
+					Fault: func(err error) bool { return err != refused },
+					Retry: source.Retry{Max: 1, MinBackoff: 1, MaxBackoff: 1},
+				})
+				for range 5 {
+					if err := load(t, l); !isShed(err) || isShed(tt.err) {
+						require.ErrorIs(t, err, tt.err, "it is passed on")
+					}
 				}
-			}
-			require.Equal(t, tt.is, l.State() == source.Open)
-			require.Equal(t, tt.is, l.Stats().Retries > 0, "what is no failure is not tried again")
+				require.Equal(t, tt.is, l.State() == source.Open)
+				require.Equal(t, tt.is, l.Stats().Retries > 0, "what is no failure is not tried again")
+			})
 		})
 	}
 }
@@ -311,27 +313,29 @@ func TestCancelledLoadsSayNothing(t *testing.T) {
 
 // Panics and runtime.Goexit pass on, and count.
 func TestPanicsPassOn(t *testing.T) {
-	s := newTable(func(context.Context, int) error { panic("oh") })
-	l := source.New(s, source.Config{})
-	for range 5 {
-		require.PanicsWithValue(t, "oh", func() { _, _ = l.Load(t.Context(), "a") })
-	}
-	require.Equal(t, source.Open, l.State())
+	synctest.Test(t, func(t *testing.T) {
+		s := newTable(func(context.Context, int) error { panic("oh") })
+		l := source.New(s, source.Config{})
+		for range 5 {
+			require.PanicsWithValue(t, "oh", func() { _, _ = l.Load(t.Context(), "a") })
+		}
+		require.Equal(t, source.Open, l.State())
 
-	s = newTable(func(context.Context, int) error { runtime.Goexit(); return nil })
-	l = source.New(s, source.Config{})
-	for range 5 {
-		done := make(chan bool)
-		go func() {
-			went := true
-			defer func() { done <- went }()
-			_, _ = l.Load(t.Context(), "a")
-			went = false
-		}()
-		require.True(t, <-done)
-	}
-	require.Equal(t, source.Open, l.State())
-	require.Equal(t, uint64(5), l.Stats().Failures)
+		s = newTable(func(context.Context, int) error { runtime.Goexit(); return nil })
+		l = source.New(s, source.Config{})
+		for range 5 {
+			done := make(chan bool)
+			go func() {
+				went := true
+				defer func() { done <- went }()
+				_, _ = l.Load(t.Context(), "a")
+				went = false
+			}()
+			require.True(t, <-done)
+		}
+		require.Equal(t, source.Open, l.State())
+		require.Equal(t, uint64(5), l.Stats().Failures)
+	})
 }
 
 // What began before the breaker opened, and ends long after, neither closes it nor counts as its probe.
@@ -395,13 +399,15 @@ func TestNestedLoadsPassTogether(t *testing.T) {
 
 // Several loaders behind one gate share its breaker.
 func TestOneGateForASource(t *testing.T) {
-	gate := source.NewGate(source.Config{})
-	s := newTable(nil)
-	a, b := source.Behind(gate, s), source.Behind(gate, tarn.LoadFunc(func(context.Context, int64) (string, error) {
-		return "", nil
-	}))
-	open(t, s, a)
-	_, err := b.Load(t.Context(), 1)
-	shedBy(t, err, source.ByBreaker)
-	require.Equal(t, gate.Stats(), b.Stats())
+	synctest.Test(t, func(t *testing.T) {
+		gate := source.NewGate(source.Config{})
+		s := newTable(nil)
+		a, b := source.Behind(gate, s), source.Behind(gate, tarn.LoadFunc(func(context.Context, int64) (string, error) {
+			return "", nil
+		}))
+		open(t, s, a)
+		_, err := b.Load(t.Context(), 1)
+		shedBy(t, err, source.ByBreaker)
+		require.Equal(t, gate.Stats(), b.Stats())
+	})
 }

@@ -223,23 +223,25 @@ func TestWhatOfABatchIsAFailure(t *testing.T) {
 		{"the whole", nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &rows{Loader: newTable(nil), answer: func(_ int, keys []string, into []tarn.Loaded[int]) error {
-				if tt.errs == nil {
-					return errBroken
+			synctest.Test(t, func(t *testing.T) {
+				r := &rows{Loader: newTable(nil), answer: func(_ int, keys []string, into []tarn.Loaded[int]) error {
+					if tt.errs == nil {
+						return errBroken
+					}
+					for i := range keys {
+						into[i] = tarn.Loaded[int]{Err: tt.errs[i]}
+					}
+					return nil
+				}}
+				l := source.New[string, int](r, source.Config{Rate: source.Rate{PerSecond: 1e-3, Burst: 5}})
+				for range 5 {
+					_, err := loadMany(t, l, "a", "b")
+					require.Equal(t, tt.errs == nil, err == errBroken)
 				}
-				for i := range keys {
-					into[i] = tarn.Loaded[int]{Err: tt.errs[i]}
-				}
-				return nil
-			}}
-			l := source.New[string, int](r, source.Config{Rate: source.Rate{PerSecond: 1e-3, Burst: 5}})
-			for range 5 {
+				require.Equal(t, tt.is, l.State() == source.Open)
 				_, err := loadMany(t, l, "a", "b")
-				require.Equal(t, tt.errs == nil, err == errBroken)
-			}
-			require.Equal(t, tt.is, l.State() == source.Open)
-			_, err := loadMany(t, l, "a", "b")
-			require.True(t, isShed(err), "a batch is one load: the rate is used up, or the breaker open")
+				require.True(t, isShed(err), "a batch is one load: the rate is used up, or the breaker open")
+			})
 		})
 	}
 }

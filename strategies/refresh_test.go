@@ -108,7 +108,7 @@ func TestRefreshOfARenewedKey(t *testing.T) {
 		after time.Duration // when it is due
 	}{
 		{"at a share of the life", ttl.Policy{Fresh: time.Minute, RefreshAfter: 0.5}, 40 * time.Second},
-		{"by XFetch", ttl.Policy{Fresh: time.Minute, EarlyRefresh: 1e6}, 20 * time.Second},
+		{"by XFetch", ttl.Policy{Fresh: time.Minute, EarlyRefresh: 1e12}, 20 * time.Second},
 	} {
 		for _, renewed := range []bool{true, false} {
 			t.Run(tt.rule, func(t *testing.T) {

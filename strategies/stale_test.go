@@ -352,11 +352,13 @@ func TestEarlyRefresh(t *testing.T) {
 				c := strategies.ReadThrough(store, src, opts...)
 				get := func() reply { return <-calls(func() (int, error) { return way.get(t.Context(), c, "a") }) }
 				hasValue(t, 1, get())
-				slept := 58 * time.Second
+				slept := 56 * time.Second // a load's cost is an eighth of a second: the chance is exp(-32)
 				time.Sleep(slept)
 				hasValue(t, 1, get())
 				synctest.Wait()
 				require.Equal(t, 1, src.loaded(), "not long before")
+				time.Sleep(2 * time.Second)
+				slept += 2 * time.Second
 				for src.loaded() == 1 && slept < time.Minute-time.Millisecond {
 					hasValue(t, 1, get())
 					synctest.Wait()

@@ -56,5 +56,5 @@ func TestRoundTripsOfAStore(t *testing.T) {
 	require.Eventually(t, func() bool { // by Subscribe, which the wrapper passes on: nothing near is kept without it
 		_, err := users.Get(ctx, "ada@example.org")
 		return err == nil && both.Stats().Kept > 0
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 }

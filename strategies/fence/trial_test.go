@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	timeLimit = 5 * time.Second
+	timeLimit = 20 * time.Second
 	timeStep  = time.Millisecond
 )
 
