@@ -92,10 +92,17 @@ func (t *flights[K, V]) board(key K, newFlight maker[K, V]) (*flight[K, V], boar
 		f.waiters++
 		f.load.awaited()
 		return f, boarded
-	case f.token != (tarn.Token{}) && s.next == nil:
+	case f.provable() && s.next == nil:
 		return f, asking
 	}
 	return t.boardNext(s, newFlight), boarded
+}
+
+// provable reports whether the store can say that who comes now may share a flight which has looked at its key: not
+// without a lease to ask about, nor where tags matter without the moment before which they were not invalidated. The
+// caller holds flights.mu.
+func (f *flight[K, V]) provable() bool {
+	return f.token != (tarn.Token{}) && (f.stamp != 0 || !f.mayBeTagged())
 }
 
 // boardEmpty makes a flight that nobody waits for, unless there is one of key or newFlight returns nil.

@@ -18,6 +18,16 @@ type hold[K comparable, V any] struct {
 	until  ttl.Time     // the earliest instant at which the store may end the hold by itself
 }
 
+// nothingStored marks the context of a Hold whose Settle will store nothing, whatever the source is told: such a hold
+// needs no moment of before. It goes by the context, so that a decorator of the inner cache passes it on.
+type nothingStored struct{}
+
+func storingNothing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, nothingStored{}, true)
+}
+
+func storesNothing(ctx context.Context) bool { return ctx.Value(nothingStored{}) != nil }
+
 // hold holds keys in the store while their source is written.
 func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error) {
 	if r.closed.Load() {
@@ -33,7 +43,7 @@ func (r *reader[K, V]) hold(ctx context.Context, keys []K) (tarn.Hold[V], error)
 			h.broken[i] = r.broken(key)
 		}
 	}
-	if r.tags != nil {
+	if r.tags != nil && !r.foreignTags.Load() && !storesNothing(ctx) {
 		if h.stamp = r.stamp(ctx, keys...); ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

@@ -164,7 +164,7 @@ func (c *LookAsideCache[K, V]) Update(ctx context.Context, keys []K, write func(
 		distinct[i] = keys[at]
 	}
 	config := &c.reader.config.common
-	return underHold(ctx, config, defaultSettleTimeout, tarn.Guarded[K, V](c), distinct,
+	return underHold(storingNothing(ctx), config, defaultSettleTimeout, tarn.Guarded[K, V](c), distinct,
 		func([]tarn.Outcome[V]) error { return write(ctx) })
 }
 

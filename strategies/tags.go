@@ -140,28 +140,24 @@ func (l *load[K, V]) stampAll(fs []*flight[K, V]) {
 //	                                                 Get begins: miss
 //	                                                 share the load: old value
 //
-// now is the store's moment since the caller began, zero if it is not known.
-//
-// It is the same where what is loaded has no tags but the entry had some that was there: whoever invalidates one of them
-// does not want what was loaded before.
+// now is the store's moment since the caller began, zero if it is not known. It is asked of a flight that mayBeTagged.
 func (r *reader[K, V]) untouched(f *flight[K, V], now tarn.Stamp) bool {
-	if !r.mayBeTagged(f) {
-		return true
-	}
 	r.flights.mu.Lock()
 	defer r.flights.mu.Unlock()
 	return now != 0 && f.stamp == now && r.repairs.tags.Load() == nil
 }
 
-// mayBeTagged reports whether an invalidation of tags may concern what a flight brings, which has looked at its key.
+// mayBeTagged reports whether an invalidation of tags may concern what a flight brings, which has looked at its key: if
+// what is loaded may have tags, or the entry had some that was there. Whoever invalidates one of those does not want what
+// was loaded before, whatever tags that has.
 func (r *reader[K, V]) mayBeTagged(f *flight[K, V]) bool {
-	if f.load.stamps {
-		return true
-	}
 	r.flights.mu.Lock()
 	defer r.flights.mu.Unlock()
-	return f.over != nil
+	return f.mayBeTagged()
 }
+
+// mayBeTagged is the reader's. The caller holds flights.mu.
+func (f *flight[K, V]) mayBeTagged() bool { return f.load.stamps || f.over != nil }
 
 // askTags takes back for a batch what the store has said of leases that stand, where a tag was invalidated.
 func (r *reader[K, V]) askTags(ctx context.Context, seats []*flight[K, V], asked []int, stands []bool) {

@@ -59,7 +59,7 @@ func (w *sourceWriter[K, V]) write(ctx context.Context, op tarn.Op[K, V]) error 
 		defer w.turns.unlock(h)
 	}
 	keys := []K{op.Key}
-	return w.guarded(ctx, keys, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+	return w.guarded(ctx, keys, w.keep && !op.Delete, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
 		err := applyOne(ctx, w.writer, op)
 		if err == nil {
 			outcomes[0] = w.outcome(op)
@@ -104,7 +104,8 @@ func (w *sourceWriter[K, V]) writeMany(ctx context.Context, keys []K, op func(i 
 		}
 		defer unlock()
 	}
-	err := w.guarded(ctx, distinct, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
+	stores := w.keep && slices.ContainsFunc(ops, func(op tarn.Op[K, V]) bool { return !op.Delete })
+	err := w.guarded(ctx, distinct, stores, func(ctx context.Context, outcomes []tarn.Outcome[V]) error {
 		err := applyMany(ctx, w.batch, ops)
 		for i := range ops {
 			if tarn.ErrAt(err, i, len(ops)) == nil {
@@ -186,9 +187,9 @@ func outcome[K comparable, V any](op tarn.Op[K, V]) tarn.Outcome[V] {
 	return tarn.Outcome[V]{Kind: tarn.Stored, Value: op.Value}
 }
 
-// guarded runs a write of the source under a hold of its keys.
+// guarded runs a write of the source under a hold of its keys. stores says whether the cache may keep something of it.
 func (w *sourceWriter[K, V]) guarded(
-	ctx context.Context, keys []K, write func(ctx context.Context, outcomes []tarn.Outcome[V]) error,
+	ctx context.Context, keys []K, stores bool, write func(ctx context.Context, outcomes []tarn.Outcome[V]) error,
 ) error {
 	save := func(outcomes []tarn.Outcome[V]) error {
 		here := &written{parent: writingOf(ctx), writer: w, keys: keys}
@@ -204,7 +205,11 @@ func (w *sourceWriter[K, V]) guarded(
 	if w.config.leaveCopy {
 		return save(make([]tarn.Outcome[V], len(keys)))
 	}
-	return underHold(ctx, &w.config.common, w.config.settleTimeout, w.inner, keys, save)
+	hold := ctx
+	if !stores {
+		hold = storingNothing(ctx)
+	}
+	return underHold(hold, &w.config.common, w.config.settleTimeout, w.inner, keys, save)
 }
 
 // report tells the observer what was written and what was not, and how long the source took.
