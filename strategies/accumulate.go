@@ -111,7 +111,7 @@ func Accumulate[K comparable, V, D any](
 	if config.Journal != nil {
 		if err := a.openLog(); err != nil {
 			a.recall()
-			return nil, fmt.Errorf("strategies: Accumulate: %w", err)
+			return nil, fmt.Errorf("strategies: Accumulate: %w", bare(err))
 		}
 	}
 	go a.dispatch()
@@ -147,7 +147,7 @@ func (a *Accumulator[K, V, D]) Add(ctx context.Context, key K, delta D) error {
 // errUnequalKey refuses a key that no table can hold.
 var errUnequalKey = errors.New("strategies: accumulate: the key does not equal itself")
 
-func mergeFailed(err error) error { return fmt.Errorf("strategies: accumulate: merge: %w", err) }
+func mergeFailed(err error) error { return fmt.Errorf("strategies: accumulate: merge: %w", bare(err)) }
 
 // accepted tells the observer, and returns what the caller is told.
 func (a *Accumulator[K, V, D]) accepted(ctx context.Context, key K, how acceptance) error {
@@ -179,7 +179,7 @@ func (a *Accumulator[K, V, D]) addFull(ctx context.Context, key K, delta D, lack
 func (a *Accumulator[K, V, D]) waitForRoom(ctx context.Context, size, lacks int64) (granted int64, err error) {
 	limit := a.config.MaxPendingBytes
 	if limit > 0 && size > limit {
-		return 0, fmt.Errorf("strategies: accumulate: above AccumulateConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
+		return 0, fmt.Errorf("strategies: accumulate: above AccumulateConfig.MaxPendingBytes by itself: %w", bare(tarn.ErrTooHeavy))
 	}
 	if a.config.WhenFull == RefuseWhenFull {
 		a.table.queue.press()

@@ -87,7 +87,7 @@ func (a *Accumulator[K, V, D]) Close(ctx context.Context) error {
 	a.stop(ctx)
 	a.closeErr = a.unwritten(ended)
 	if err := a.closeLog(ctx); err != nil {
-		a.closeErr = errors.Join(a.closeErr, fmt.Errorf("strategies: accumulate: %w", err))
+		a.closeErr = errors.Join(a.closeErr, fmt.Errorf("strategies: accumulate: %w", bare(err)))
 	}
 	a.closed.Store(true)
 	close(a.closeDone)

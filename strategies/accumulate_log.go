@@ -87,10 +87,10 @@ func (l *deltaLog[K, D]) decode(key, delta []byte) (d Delta[K, D], err error) {
 		}
 	}()
 	if d.Key, err = l.keys.Parse(string(key)); err != nil {
-		return d, fmt.Errorf("%w: key: %w", journal.ErrUnreadable, err)
+		return d, fmt.Errorf("%w: key: %w", journal.ErrUnreadable, bare(err))
 	}
 	if d.Key != d.Key {
-		return d, fmt.Errorf("%w: %w", journal.ErrUnreadable, errUnequalKey)
+		return d, fmt.Errorf("%w: its key does not equal itself", journal.ErrUnreadable)
 	}
 	parts, ok := payload.Cut(delta)
 	if !ok {

@@ -19,7 +19,7 @@ func (a *Accumulator[K, V, D]) addLogged(ctx context.Context, key K, delta D) er
 	}
 	rec, err := a.log.record(Delta[K, D]{key, delta})
 	if err != nil {
-		return fmt.Errorf("strategies: accumulate: encode: %w", err)
+		return fmt.Errorf("strategies: accumulate: encode: %w", bare(err))
 	}
 	for {
 		if err := a.awaitLog(ctx); err != nil {
@@ -81,7 +81,7 @@ func (a *Accumulator[K, V, D]) commitDelta(ctx context.Context, key K, delta D, 
 		}
 	}
 	if err := a.log.enter(ctx, x); err != nil {
-		return fmt.Errorf("strategies: accumulate: %w", err)
+		return fmt.Errorf("strategies: accumulate: %w", bare(err))
 	}
 	if merge != nil {
 		return mergeFailed(merge)

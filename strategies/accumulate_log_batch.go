@@ -19,7 +19,7 @@ func (a *Accumulator[K, V, D]) record(b *deltaBatch[K, V, D]) error {
 	}
 	leaving := a.log.leaving()
 	if err := a.recordNow(b); err != nil {
-		return fmt.Errorf("strategies: accumulate: record a batch: %w", err)
+		return fmt.Errorf("strategies: accumulate: record a batch: %w", bare(err))
 	}
 	b.recorded, b.records, b.each = true, nil, nil
 	for _, seq := range a.log.left(leaving) {
@@ -110,7 +110,7 @@ func (a *Accumulator[K, V, D]) recordHalves(b, first, second *deltaBatch[K, V, D
 			a.unsettled.end(first.Seq)
 			a.unsettled.end(second.Seq)
 		}
-		return fmt.Errorf("strategies: accumulate: record a batch: %w", err)
+		return fmt.Errorf("strategies: accumulate: record a batch: %w", bare(err))
 	}
 	first.recorded, second.recorded = !first.buffered, !second.buffered
 	a.log.mu.Lock()
@@ -141,12 +141,12 @@ func (a *Accumulator[K, V, D]) openLog() error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return fmt.Errorf("replay: %w", bare(err))
 	}
 	ctx, cancel := context.WithTimeout(a.writing, defaultStartTimeout)
 	defer cancel()
 	if err := log.begin(ctx, at.Seq); err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", bare(err))
 	}
 	for _, b := range batches {
 		a.resume(b)

@@ -314,7 +314,7 @@ func eventErr(kind tarn.EventKind, err error) error {
 func (a *Accumulator[K, V, D]) loadEnded(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return tarn.ErrLoadTimeout
+		return overdue(a.config.LoadTimeout)
 	case a.table.shut.Load():
 		return tarn.ErrClosed
 	default:

@@ -59,7 +59,7 @@ func (r *reader[K, V]) getEntries(ctx context.Context, keys []K, into []tarn.Res
 		}
 		if loader == nil {
 			r.storeFailed(ctx, err, keys...)
-			return fmt.Errorf("tarn: get: %w", err)
+			return named("get", err)
 		}
 		r.lookupFailed(ctx, err, keys, lookups)
 	}

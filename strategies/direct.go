@@ -40,7 +40,7 @@ func during(op string, err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("tarn: %s: %w", op, err)
+	return named(op, err)
 }
 
 // set stores a value that the application brought.

@@ -180,7 +180,7 @@ func (l *load[K, V]) rescue(fs []*flight[K, V], v any) {
 // An old value that is to be served for want of the new one is stored again here, under the lease, which lasts a little
 // longer in that case.
 func (l *load[K, V]) expire() {
-	l.fail(l.flights, tarn.ErrLoadTimeout)
+	l.fail(l.flights, overdue(l.reader.config.loadTimeout))
 	l.armed.Do(l.rearmLate)
 }
 
@@ -464,17 +464,20 @@ func (l *load[K, V]) explain(err error) error {
 	case ended == context.Canceled && l.reader.closed.Load():
 		return because(tarn.ErrClosed, ended, err)
 	case ended == context.DeadlineExceeded:
-		return because(tarn.ErrLoadTimeout, ended, err)
+		return because(overdue(l.reader.config.loadTimeout), ended, err)
 	}
-	return fmt.Errorf("tarn: load: %w", err)
+	return named("load", err)
 }
+
+// overdue says which time limit a load has passed.
+func overdue(limit time.Duration) error { return fmt.Errorf("%w of %v", tarn.ErrLoadTimeout, limit) }
 
 // because returns the reason why a load was cancelled, and err with it if that says more than that its context ended.
 func because(reason, ended, err error) error {
 	if errors.Is(err, ended) {
 		return reason
 	}
-	return fmt.Errorf("%w: %w", reason, err)
+	return fmt.Errorf("%w: %w", reason, bare(err))
 }
 
 // fill stores the results whose leases stand, and gives the other leases back.

@@ -153,7 +153,7 @@ func (r *reader[K, V]) look(
 	case err != nil:
 		r.storeFailed(ctx, err, key)
 		if loader == nil {
-			return zero, fmt.Errorf("tarn: get: %w", err)
+			return zero, named("get", err)
 		}
 		found = false
 	case found && !e.Stale:
@@ -409,7 +409,7 @@ func (r *reader[K, V]) close(ctx context.Context) error {
 		return fmt.Errorf("tarn: close: loads are still running: %w", err)
 	}
 	if !repaired {
-		return fmt.Errorf("tarn: close: %w", tarn.ErrMaybeStale)
+		return named("close", tarn.ErrMaybeStale)
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func (w *sourceWriter[K, V]) guarded(
 		err := write(context.WithValue(ctx, writingKey{}, here), outcomes)
 		w.report(ctx, keys, err, time.Since(began))
 		if err != nil {
-			return fmt.Errorf("tarn: write: %w", err)
+			return named("write", err)
 		}
 		return nil
 	}
@@ -295,7 +295,7 @@ func unheld(err error) bool {
 type unheldError struct{ err error }
 
 func (e *unheldError) Error() string {
-	return "tarn: write: the store cannot hold the key: " + e.err.Error()
+	return "tarn: write: the store cannot hold the key: " + bare(e.err).Error()
 }
 func (e *unheldError) Unwrap() error { return e.err }
 
@@ -319,12 +319,12 @@ func forget[K comparable, V any](ctx context.Context, config *common, inner tarn
 func maybeStale(err error) error {
 	var ie tarn.IndexError
 	if !errors.As(err, &ie) {
-		return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+		return fmt.Errorf("%w: %w", tarn.ErrMaybeStale, bare(err))
 	}
 	all := make(tarn.IndexError, len(ie))
 	for i, err := range ie {
 		if err != nil {
-			all[i] = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+			all[i] = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, bare(err))
 		}
 	}
 	if len(all) == 1 {

@@ -18,7 +18,7 @@ type UnwrittenError[K comparable] struct {
 
 // Error counts the keys and names none.
 func (e *UnwrittenError[K]) Error() string {
-	return fmt.Sprintf("tarn: keys not written: %d: %v", len(e.Keys), e.Err)
+	return fmt.Sprintf("tarn: keys not written: %d: %v", len(e.Keys), bare(e.Err))
 }
 
 // Unwrap returns the reason.
@@ -66,7 +66,7 @@ func whyUnwritten(ended, failure error) error {
 	case failure == nil || errors.Is(failure, ended):
 		return ended
 	default:
-		return fmt.Errorf("%w; the source: %w", ended, failure)
+		return fmt.Errorf("%w; the source: %w", ended, bare(failure))
 	}
 }
 
@@ -124,7 +124,7 @@ func (c *WriteBackCache[K, V]) Close(ctx context.Context) error {
 	c.closeErr = errors.Join(c.unwritten(ended), journalErr)
 	c.closed.Store(true)
 	if err := closeInner(ctx, c.inner); err != nil {
-		c.closeErr = errors.Join(c.closeErr, fmt.Errorf("tarn: write-back: close the inner cache: %w", err))
+		c.closeErr = errors.Join(c.closeErr, fmt.Errorf("strategies: write-back: the inner cache: %w", bare(err)))
 	}
 	close(c.closeDone)
 	return c.closeErr

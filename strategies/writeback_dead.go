@@ -135,7 +135,7 @@ func (c *WriteBackCache[K, V]) chosen(keys []K) (letters []*DeadLetter[K, V]) {
 func (c *WriteBackCache[K, V]) buryLetter(l *letter[K, V]) (err error) {
 	if c.table.dead.Add(1) > int64(c.config.MaxDeadLetters) {
 		c.table.dead.Add(-1)
-		return fmt.Errorf("strategies: write-back: dead letters: %w", tarn.ErrFull)
+		return fmt.Errorf("strategies: write-back: dead letters: %w", bare(tarn.ErrFull))
 	}
 	buried := false
 	defer func() {

@@ -178,7 +178,7 @@ func (c *WriteBackCache[K, V]) settle(ctx context.Context, a *attempt[K, V]) {
 		c.tellContained(ctx, tarn.Event{Kind: tarn.EventStoreFailed, N: len(a.ops), Err: err})
 	default:
 		if !errors.Is(err, tarn.ErrMaybeStale) {
-			err = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, err)
+			err = fmt.Errorf("%w: %w", tarn.ErrMaybeStale, bare(err))
 		}
 		a.stale = err
 		c.tellContained(ctx, tarn.Event{Kind: tarn.EventMaybeStale, N: written, Err: err})

@@ -34,7 +34,8 @@ func (c *WriteBackCache[K, V]) write(ctx context.Context, op tarn.Op[K, V]) erro
 	return how.err()
 }
 
-var errTooHeavy = fmt.Errorf("strategies: write-back: above WriteBackConfig.MaxPendingBytes by itself: %w", tarn.ErrTooHeavy)
+var errTooHeavy = fmt.Errorf("strategies: write-back: above WriteBackConfig.MaxPendingBytes by itself: %w",
+	bare(tarn.ErrTooHeavy))
 
 // accept is the table's, with an event.
 func (c *WriteBackCache[K, V]) accept(ctx context.Context, op tarn.Op[K, V], size int64, granted bool) acceptance {
@@ -172,11 +173,11 @@ func (c *WriteBackCache[K, V]) wroteThrough(ctx context.Context, op tarn.Op[K, V
 	}
 	c.told(ctx, op.Key, err, a.took)
 	if err != nil {
-		return fmt.Errorf("strategies: write-back: write through: %w", err)
+		return fmt.Errorf("strategies: write-back: write through: %w", bare(err))
 	}
 	c.writtenThrough.Add(1)
 	if a.stale != nil {
-		return fmt.Errorf("strategies: write-back: write through: %w", a.stale)
+		return fmt.Errorf("strategies: write-back: write through: %w", bare(a.stale))
 	}
 	return nil
 }
@@ -194,7 +195,7 @@ func (c *WriteBackCache[K, V]) writeUncached(ctx context.Context, op tarn.Op[K, 
 	}
 	c.told(ctx, op.Key, a.errs[0], a.took)
 	if a.errs[0] != nil {
-		return fmt.Errorf("strategies: write-back: write through: %w", a.errs[0])
+		return fmt.Errorf("strategies: write-back: write through: %w", bare(a.errs[0]))
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (c *WriteBackCache[K, V]) journalError(ctx context.Context, err error) erro
 		return err
 	}
 	c.refused.Add(1)
-	return fmt.Errorf("strategies: write-back: %w", err)
+	return fmt.Errorf("strategies: write-back: %w", bare(err))
 }
 
 // writeManyJournaled accepts operations, in one append if there is room for all.
@@ -247,7 +247,7 @@ func (c *WriteBackCache[K, V]) closeJournal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.settleTimeout)
 	defer cancel()
 	if err := c.log.close(ctx); err != nil {
-		return fmt.Errorf("strategies: write-back: %w", err)
+		return fmt.Errorf("strategies: write-back: %w", bare(err))
 	}
 	return nil
 }

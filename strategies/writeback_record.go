@@ -68,7 +68,7 @@ func (f *recordForm[K, V]) record(op tarn.Op[K, V]) (rec journal.Record, err err
 // fits refuses a record that is too heavy for a journal whose greatest has the size of limit.
 func fits(rec journal.Record, limit int) error {
 	if rec.Size() > limit-spareRecord {
-		return fmt.Errorf("strategies: a record of the journal: %w", tarn.ErrTooHeavy)
+		return fmt.Errorf("strategies: a record of the journal: %w", bare(tarn.ErrTooHeavy))
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func fits(rec journal.Record, limit int) error {
 func (f *recordForm[K, V]) op(rec journal.Record, deleted bool) (op tarn.Op[K, V], err error) {
 	op.Seq, op.Delete = rec.Seq, deleted
 	if op.Key, err = f.keys.Parse(string(rec.Key)); err != nil {
-		return op, fmt.Errorf("%w: %w", journal.ErrUnreadable, err)
+		return op, fmt.Errorf("%w: %w", journal.ErrUnreadable, bare(err))
 	}
 	if op.Key != op.Key {
 		return op, fmt.Errorf("%w: its key does not equal itself", journal.ErrUnreadable)

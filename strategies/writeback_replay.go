@@ -14,12 +14,12 @@ import (
 func (c *WriteBackCache[K, V]) replay() error {
 	position, err := c.config.Journal.Replay(c.writing, c.replayRecord)
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return fmt.Errorf("replay: %w", bare(err))
 	}
 	ctx, cancel := context.WithTimeout(c.writing, c.config.StartTimeout)
 	defer cancel()
 	if err := c.log.begin(ctx, position.Seq); err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return fmt.Errorf("replay: %w", bare(err))
 	}
 	if n := c.replayed.Load(); n > 0 {
 		c.tellContained(c.writing, tarn.Event{Kind: tarn.EventReplayed, N: int(n)})
@@ -32,7 +32,7 @@ func (c *WriteBackCache[K, V]) replayRecord(rec journal.Record) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			panicked := &tarn.PanicError{Value: v, Stack: debug.Stack()}
-			err = fmt.Errorf("%w: %w", journal.ErrUnreadable, panicked)
+			err = fmt.Errorf("%w: %w", journal.ErrUnreadable, bare(panicked))
 		}
 	}()
 	switch rec.Kind {
@@ -51,7 +51,7 @@ func (c *WriteBackCache[K, V]) replayRecord(rec journal.Record) (err error) {
 		c.table.replayed(letter)
 		return nil
 	default:
-		return fmt.Errorf("strategies: write-back: record %d is of kind %d, which is none of write-back's", rec.Seq, rec.Kind)
+		return fmt.Errorf("record %d is of kind %d, which is none of write-back's", rec.Seq, rec.Kind)
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *WriteBackCache[K, V]) waitAtStart(size int64) error {
 	defer cancel()
 	err := c.table.bounds.wait(ctx, size, c.closing, c.table.queue.press)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("strategies: write-back: the source has taken nothing for %v: %w", c.config.StartTimeout, err)
+		return fmt.Errorf("the source has taken nothing for %v: %w", c.config.StartTimeout, err)
 	}
 	return err
 }

@@ -55,7 +55,7 @@ func (c *WriteBackCache[K, V]) writeClaimedJournaled(
 		return err
 	}
 	if undone := c.undo(ctx, p, op.Seq, older); undone != nil {
-		return fmt.Errorf("%w; and the journal may have it still: %w", err, undone)
+		return fmt.Errorf("%w; and the journal may have it still: %w", err, bare(undone))
 	}
 	return err
 }

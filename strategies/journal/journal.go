@@ -12,6 +12,12 @@ import (
 	"github.com/tarncache/tarn"
 )
 
+// fullError is a tarn.ErrFull of a journal.
+type fullError struct{}
+
+func (fullError) Error() string { return "journal: full" }
+func (fullError) Unwrap() error { return tarn.ErrFull }
+
 // Journal keeps records until they are removed. One process has a journal open at a time.
 type Journal interface {
 	// Epoch returns Position.Epoch. It is known before the replay: what Replay tells of may be written to the source, with
@@ -75,7 +81,7 @@ const (
 
 var (
 	// ErrFull says that there is no room, in the file or on the disk.
-	ErrFull = fmt.Errorf("journal: full: %w", tarn.ErrFull)
+	ErrFull error = fullError{}
 
 	// ErrPoisoned says that what was appended may or may not be on the disk, and that nothing is accepted any more.
 	ErrPoisoned = errors.New("journal: its last write may be lost, so it takes no other")
