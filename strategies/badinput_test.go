@@ -106,6 +106,21 @@ func TestBadInput(t *testing.T) {
 			read(ok, src.source, strategies.WithSoftTimeout(time.Second), strategies.WithBlindFills(),
 				strategies.WithTTL(ttl.Policy{Fresh: 1, StaleIfError: 1}))
 		}},
+		{"strategies: WithStoreTimeout 30s is not below WithLoadTimeout 30s", func() {
+			read(ok, src.source, strategies.WithStoreTimeout(30*time.Second))
+		}},
+		{"strategies: WithStoreTimeout 2s is not below WithLoadTimeout 1s", func() {
+			aside(ok, strategies.WithStoreTimeout(2*time.Second), strategies.WithLoadTimeout(time.Second))
+		}},
+		{"strategies: WithStoreTimeout 1s is not below WithHardTimeout 1s", func() {
+			read(ok, src.source, strategies.WithHardTimeout(time.Second), strategies.WithStoreTimeout(time.Second))
+		}},
+		{"strategies: Policy.Throttle and WithBlindFills exclude each other", func() {
+			read(ok, src.source, strategies.WithBlindFills(), policy(ttl.Policy{Fresh: 2, StaleIfError: 2, Throttle: 1}))
+		}},
+		{"strategies: WithTTL: ttl: Policy.Fresh is Forever", func() {
+			strategies.WithTTL(ttl.Policy{Fresh: ttl.Forever, StaleIfError: 1})
+		}},
 		{"Policy.Throttle", func() { strategies.WithTTL(ttl.Policy{Fresh: 1, StaleIfError: 1, Throttle: 2}) }},
 		{"Policy.EarlyRefresh and RefreshAfter", func() {
 			strategies.WithTTL(ttl.Policy{Fresh: 1, EarlyRefresh: 1, RefreshAfter: 0.5})

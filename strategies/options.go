@@ -95,6 +95,16 @@ func (c *readConfig) agree() {
 		panic("strategies: WithSoftTimeout needs Policy.StaleIfError: without it there is no old value to serve")
 	case c.blindFills && d > 0:
 		panic("strategies: WithSoftTimeout and WithBlindFills exclude each other")
+	case c.blindFills && c.policy.Throttle > 0:
+		panic("strategies: Policy.Throttle and WithBlindFills exclude each other: without a lease no old value is stored again")
+	}
+	switch d := c.storeTimeout; {
+	case d >= c.loadTimeout:
+		panic(fmt.Sprintf("strategies: WithStoreTimeout %v is not below WithLoadTimeout %v: no time would be left for the source",
+			d, c.loadTimeout))
+	case c.hardTimeout > 0 && d >= c.hardTimeout:
+		panic(fmt.Sprintf("strategies: WithStoreTimeout %v is not below WithHardTimeout %v: nobody would wait for the source",
+			d, c.hardTimeout))
 	}
 }
 
@@ -107,6 +117,13 @@ func newWriteConfig(opts []WriteOption) writeConfig {
 		o.applyWrite(&c)
 	}
 	return c
+}
+
+// mustBePositive panics if what an option was given is not.
+func mustBePositive[T int | time.Duration](option string, v T) {
+	if v <= 0 {
+		panic(fmt.Sprintf("strategies: %s: not positive: %v", option, v))
+	}
 }
 
 // observe tells the observer, if there is one.
@@ -175,9 +192,7 @@ func WithTTL(policy ttl.Policy) ReadOption {
 // WithLoadTimeout bounds how long one load may take, however long its callers would wait. Left out, it is 30
 // seconds. It panics if d is not positive.
 func WithLoadTimeout(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithLoadTimeout: not positive: %v", d))
-	}
+	mustBePositive("WithLoadTimeout", d)
 	return readOption(func(c *readConfig) { c.loadTimeout = d })
 }
 
@@ -188,9 +203,7 @@ func WithLoadTimeout(d time.Duration) ReadOption {
 // load may take; see [WithLoadTimeout]. It panics if d is not positive, and the strategy's constructor if d is above the
 // time limit of a load, or there is no StaleIfError.
 func WithSoftTimeout(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithSoftTimeout: not positive: %v", d))
-	}
+	mustBePositive("WithSoftTimeout", d)
 	return readOption(func(c *readConfig) { c.softTimeout = d })
 }
 
@@ -201,9 +214,7 @@ func WithSoftTimeout(d time.Duration) ReadOption {
 // if all of them left since their own contexts ended. Left out, callers wait for as long as a load may take. It panics if d
 // is not positive, and the strategy's constructor if d is above the time limit of a load, or below WithSoftTimeout.
 func WithHardTimeout(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithHardTimeout: not positive: %v", d))
-	}
+	mustBePositive("WithHardTimeout", d)
 	return readOption(func(c *readConfig) { c.hardTimeout = d })
 }
 
@@ -211,11 +222,10 @@ func WithHardTimeout(d time.Duration) ReadOption {
 // lease, to fill. A store that takes longer has failed with [tarn.ErrStoreTimeout]: the source answers, if there is one,
 // and the observer is told. It needs a store that minds its context, and is of use with one behind a network. What
 // tells the store of a write has limits of its own: [WithSettleTimeout], and the caller's context. Left out, the store is
-// waited for as long as the caller's context, or a load's time limit, allows. It panics if d is not positive.
+// waited for as long as the caller's context, or a load's time limit, allows. It panics if d is not positive, and the
+// strategy's constructor if d is not below the time limit of a load and WithHardTimeout: the source could not answer.
 func WithStoreTimeout(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithStoreTimeout: not positive: %v", d))
-	}
+	mustBePositive("WithStoreTimeout", d)
 	return readOption(func(c *readConfig) { c.storeTimeout = d })
 }
 
@@ -226,9 +236,7 @@ func WithStoreTimeout(d time.Duration) ReadOption {
 // gathered is loaded at once when a caller has to wait for one of the keys. Left out, each key is reloaded by itself and at
 // once. It panics if d is not positive.
 func WithRefreshGather(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithRefreshGather: not positive: %v", d))
-	}
+	mustBePositive("WithRefreshGather", d)
 	return readOption(func(c *readConfig) { c.gather = d })
 }
 
@@ -246,18 +254,14 @@ func WithLoadContext(f func(ctx context.Context) context.Context) ReadOption {
 // time limit. A load that a loader asks for in turn does not count: it could otherwise wait for its own parent. Left
 // out, there is no bound. It panics if n is not positive.
 func WithMaxLoads(n int) ReadOption {
-	if n <= 0 {
-		panic(fmt.Sprintf("strategies: WithMaxLoads: not positive: %d", n))
-	}
+	mustBePositive("WithMaxLoads", n)
 	return readOption(func(c *readConfig) { c.maxLoads = n })
 }
 
 // WithMaxBatch bounds how many keys one LoadMany is asked for; more are split. Left out, it is 1000. It panics if
 // n is not positive.
 func WithMaxBatch(n int) ReadOption {
-	if n <= 0 {
-		panic(fmt.Sprintf("strategies: WithMaxBatch: not positive: %d", n))
-	}
+	mustBePositive("WithMaxBatch", n)
 	return readOption(func(c *readConfig) { c.maxBatch = n })
 }
 
@@ -280,16 +284,15 @@ func WithLeaseWait(d time.Duration) ReadOption {
 // the longest write to the source: a write that takes longer is still right, but until it is settled readers may
 // cache the value that it replaces. Left out, it is one minute. It panics if d is not positive.
 func WithHoldLife(d time.Duration) ReadOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithHoldLife: not positive: %v", d))
-	}
+	mustBePositive("WithHoldLife", d)
 	return readOption(func(c *readConfig) { c.holdLife = d })
 }
 
 // WithBlindFills stores what was loaded without asking whether the key changed meanwhile, and lets callers share
 // any load of their key that runs. It saves the lease. It gives up that a read never returns to the past: a value
 // that was read from the source before a write and stored after it stays until it expires. Nor is a source that fails
-// left alone: an old value, which may have been removed meanwhile, is served to each caller but not stored again.
+// left alone: an old value, which may have been removed meanwhile, is served to each caller but not stored again. So it
+// excludes a policy's Throttle.
 func WithBlindFills() ReadOption {
 	return readOption(func(c *readConfig) { c.blindFills = true })
 }
@@ -315,9 +318,7 @@ func WithHoldsRequired() ReadOption {
 // WithSettleTimeout bounds how long a write waits for the cache to be told of its outcome, after the source was
 // written. It runs even if the caller has gone. Left out, it is 5 seconds. It panics if d is not positive.
 func WithSettleTimeout(d time.Duration) WriteOption {
-	if d <= 0 {
-		panic(fmt.Sprintf("strategies: WithSettleTimeout: not positive: %v", d))
-	}
+	mustBePositive("WithSettleTimeout", d)
 	return writeOption(func(c *writeConfig) { c.settleTimeout = d })
 }
 

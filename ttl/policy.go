@@ -15,7 +15,8 @@ import (
 //	stored                    stale                          gone
 type Policy struct {
 	// Fresh is how long a value is served as it is. Zero: it has no deadline (a memory entry lives until it is
-	// evicted; a store shared among processes caps every life). [Forever] says for ever explicitly.
+	// evicted; a store shared among processes caps every life). [Forever] says for ever
+	// explicitly, and goes with no stale window and no refresh.
 	Fresh time.Duration
 
 	// StaleWhileRevalidate is how long after Fresh the old value is still served while one caller loads the new
@@ -95,6 +96,9 @@ func (p Policy) validateTogether() error {
 	case stale && p.Fresh == 0:
 		return errors.New("ttl: Policy.Fresh is zero, so a value never becomes stale; " +
 			"StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter need it")
+	case stale && p.Fresh == Forever:
+		return errors.New("ttl: Policy.Fresh is Forever, so a value never becomes stale: " +
+			"it goes with none of StaleWhileRevalidate, StaleIfError, EarlyRefresh and RefreshAfter")
 	case p.EarlyRefresh > 0 && p.RefreshAfter > 0:
 		return errors.New("ttl: Policy.EarlyRefresh and RefreshAfter are two answers to one question: set one")
 	case p.Throttle > 0 && !p.rearms():
