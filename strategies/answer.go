@@ -2,6 +2,8 @@ package strategies
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tarncache/tarn"
@@ -17,9 +19,10 @@ const (
 	HowStale               // from the cache, with a stale value that is being replaced
 	HowRescued             // from the cache, with an old value, since the source has failed or was too slow
 	HowLoaded              // by the source: that it has no such key is an answer too
+	HowPending             // by what write-back has accepted and the source is yet to have, which may be a delete
 )
 
-var hows = [...]string{"unknown", "fresh", "negative", "stale", "rescued", "loaded"}
+var hows = [...]string{"unknown", "fresh", "negative", "stale", "rescued", "loaded", "pending"}
 
 // String returns it in a word.
 func (h How) String() string {
@@ -35,7 +38,7 @@ type Answer[V any] struct {
 	How   How
 
 	// FreshFor is how long the value, or the absence, will be fresh; negative: for how long it has not been. Zero: it has
-	// no end, or it came from the source, which it says nothing of.
+	// no end, or it is not the cache's: neither the source nor what is pending says how long it will be.
 	FreshFor time.Duration
 
 	// ExpiresIn is how long the cache will keep it. Zero: it has no end, or as with FreshFor.
@@ -52,6 +55,50 @@ func (c *ReadThroughCache[K, V]) Answer(ctx context.Context, key K) (Answer[V], 
 // says whose that is: with [tarn.ErrNotFound] HowNegative is the cache's, and HowLoaded the source's.
 func (c *LookAsideCache[K, V]) Answer(ctx context.Context, key K, loader tarn.Loader[K, V]) (Answer[V], error) {
 	return c.reader.answer(ctx, key, loader)
+}
+
+// Answer is Get for who wants to know how old the value may be, as the inner cache says it: see [ReadThroughCache.Answer].
+// If that cannot say, the error is [errors.ErrUnsupported].
+func (c *WriteThroughCache[K, V]) Answer(ctx context.Context, key K) (Answer[V], error) {
+	return answerOf[K, V](ctx, c.inner, key)
+}
+
+// Answer is Get for who wants to know how old the value may be, as the inner cache says it: see [ReadThroughCache.Answer].
+// If that cannot say, the error is [errors.ErrUnsupported].
+func (c *WriteAroundCache[K, V]) Answer(ctx context.Context, key K) (Answer[V], error) {
+	return answerOf[K, V](ctx, c.inner, key)
+}
+
+// Answer is Get for who wants to know how old the value may be. What is pending is HowPending, with [tarn.ErrNotFound] if
+// that is a delete; the rest is as the inner cache says it: see [ReadThroughCache.Answer]. If that cannot say, the error is
+// [errors.ErrUnsupported].
+func (c *WriteBackCache[K, V]) Answer(ctx context.Context, key K) (a Answer[V], err error) {
+	if c.closed.Load() {
+		return a, tarn.ErrClosed
+	}
+	if value, deleted, ok := c.table.lookup(key); ok {
+		a.How = HowPending
+		a.Value, err = c.answer(ctx, key, value, deleted)
+		return a, err
+	}
+	return answerOf[K, V](ctx, c.inner, key)
+}
+
+// answerOf is Answer of a cache inside another; look-aside has one that may load, and needs no loader.
+func answerOf[K comparable, V any](ctx context.Context, inner any, key K) (Answer[V], error) {
+	type read interface {
+		Answer(ctx context.Context, key K) (Answer[V], error)
+	}
+	type fetch interface {
+		Answer(ctx context.Context, key K, loader tarn.Loader[K, V]) (Answer[V], error)
+	}
+	if c, ok := tarn.As[read](inner); ok {
+		return c.Answer(ctx, key)
+	}
+	if c, ok := tarn.As[fetch](inner); ok {
+		return c.Answer(ctx, key, nil)
+	}
+	return Answer[V]{}, fmt.Errorf("tarn: answer: the inner cache cannot say how: %w", errors.ErrUnsupported)
 }
 
 func (r *reader[K, V]) answer(ctx context.Context, key K, loader tarn.Loader[K, V]) (a Answer[V], err error) {

@@ -131,6 +131,10 @@ func TestErrorTexts(t *testing.T) {
 				require.ErrorIs(t, c.Delete(ctx, "a"), errBroken)
 				return c.Close(ctx)
 			}},
+		{"tarn: answer: the inner cache cannot say how: unsupported operation", nil, func(ctx context.Context, store *tamper[string, int]) error {
+			_, err := strategies.WriteThrough(mute{strategies.LookAside(store)}, broken).Answer(ctx, "a")
+			return err
+		}},
 		{"strategies: write-back: above WriteBackConfig.MaxPendingBytes by itself: entry is heavier than the limit", tarn.ErrTooHeavy,
 			func(ctx context.Context, store *tamper[string, int]) error {
 				c, err := strategies.WriteBack(strategies.LookAside(store), broken, strategies.WriteBackConfig[string, int]{
