@@ -62,8 +62,10 @@ const (
 	EventReplayed      // pending writes of an earlier process were found in the journal, and accepted
 	EventJournalFailed // an append to the journal failed; N is how many records it had, at least 1
 	EventBlocked       // a write has waited for room among the pending
-	EventRescued       // a read was answered with an old value, since the source failed or was too slow
-	EventShed          // a load was not let through to the source, to spare it; see ErrShed
+	// a read was answered with an old value, since the source failed or was too slow; if it waited for its own load, an
+	// EventMiss came before
+	EventRescued
+	EventShed // a load was not let through to the source, to spare it; see ErrShed
 )
 
 var eventNames = [...]string{

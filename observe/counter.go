@@ -76,6 +76,10 @@ func (c *Counter) total(kind tarn.EventKind) (n uint64) {
 
 // Stats returns the counts as what they say about a cache: its hits, misses, loads, writes and removals, in keys, and under
 // events whatever else happened. All kinds that there are have a Stat, also where nothing was counted.
+//
+// Hits and misses do not add up to reads where old values are served in place of a source that fails: a read that waited
+// for its own load first counts as a miss and as a hit of the kind "rescued". So a hit ratio takes the other kinds:
+// hits / (hits + misses), all hits but those. A rescued read that waited for nothing is in neither then.
 func (c *Counter) Stats() []Stat {
 	var stats []Stat
 	for kind := range tarn.EventKind(rareKinds) {
