@@ -75,7 +75,9 @@ func (s *Setup) lives(tagged bool) []strategies.ReadOption {
 		return append(opts, strategies.WithTTL(p))
 	}
 	p.StaleIfError, p.Throttle = 100*s.Fresh, s.Fresh
-	p.RefreshAfter, p.Jitter = 0.5, 0.3
+	if p.RefreshAfter, p.Jitter = 0.5, 0.3; s.Early > 0 {
+		p.RefreshAfter, p.EarlyRefresh = 0, s.Early
+	}
 	return append(opts, strategies.WithTTL(p), strategies.WithSoftTimeout(2*time.Millisecond),
 		strategies.WithRefreshGather(time.Millisecond))
 }

@@ -33,6 +33,7 @@ type Setup struct {
 
 	Fresh         time.Duration // of the values; as long again they are served stale
 	Windows       bool          // old values are served in every other way, too: for long, and if the source fails
+	Early         float64       // the beta of XFetch, in the place of the reload at a share of the life that Windows have
 	Failing       float64       // which part of the loads fails
 	Tags          bool          // the entries have tags
 	HoldLife      time.Duration // 0: as the strategies have it, and so for those below
