@@ -54,24 +54,33 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 		s.undecodable(ctx, cause, damaged...)
 	}
 	if tagged {
-		return wrap("get many", s.withoutInvalidated(ctx, into))
+		lost, err := s.withoutInvalidated(ctx, into)
+		for _, i := range lost {
+			s.gone.note(names[i], seen[i].id())
+		}
+		return wrap("get many", err)
 	}
 	return nil
 }
 
-// withoutInvalidated clears what has a tag that was invalidated. With an error, it clears all.
-func (s *Store[K, V]) withoutInvalidated(ctx context.Context, found []tarn.Lookup[V]) error {
+// withoutInvalidated clears what has a tag that was invalidated, and returns what that was. With an error, it clears all.
+func (s *Store[K, V]) withoutInvalidated(ctx context.Context, found []tarn.Lookup[V]) (lost []int, err error) {
 	all := make([]*tarn.Tags, len(found))
 	for i := range found {
 		all[i] = found[i].Entry.Tags
 	}
 	t, err := s.standing(ctx, all)
 	for i := range found {
-		if err != nil || !t.valid(all[i]) {
-			found[i] = tarn.Lookup[V]{}
+		switch {
+		case err != nil:
+		case t.valid(all[i]):
+			continue
+		default:
+			lost = append(lost, i)
 		}
+		found[i] = tarn.Lookup[V]{}
 	}
-	return err
+	return lost, err
 }
 
 // lookMany sets seen[i] to what stands under names[i].

@@ -16,8 +16,12 @@ const maxComputes = 256
 var errContended = errors.New("redisstore: others kept changing the key")
 
 // Compute calls f with the entry of key and does what f says, if the key has not changed meanwhile, and no tag of the
-// entry was invalidated; if so, it starts again, up to 256 times and with growing pauses. A value that cannot be encoded, is too large, or for which a full
-// Redis has no room is an error, and what was there stays.
+// entry was invalidated; if so, it starts again, up to 256 times and with growing pauses. A value that cannot be encoded,
+// is too large, or for which a full Redis has no room is an error, and what was there stays.
+//
+// What is made of an entry whose tags were invalidated before it is stored is never there. On a cluster it may be for a
+// moment, until it is removed, where the tags lie in other partitions than the key and are not among the new ones: no
+// script sees both.
 //
 // An entry that f wants stored, but that has expired already, leaves the key empty.
 func (s *Store[K, V]) Compute(
@@ -109,9 +113,10 @@ func (c *computing[K, V]) store(
 		return e, false, false, err
 	}
 	next.Tags = tags
-	command := c.call("compute", c.name, 2, seen.id(), args[0], args[1], args[2], args[3])
+	command := c.call("compute", c.name, 3, seen.id(), args[0], args[1], args[2], args[3])
+	guarded := c.guard(&command, c.name, had)
 	done, err = c.send(ctx, t, command)
-	doubtful := had != nil && args[0] != "" && (done || err != nil && !errors.Is(err, tarn.ErrHeld))
+	doubtful := !guarded && args[0] != "" && (done || err != nil && !errors.Is(err, tarn.ErrHeld))
 	if doubtful && (!covers(tags, had) || tags.Stamp() > had.Stamp()) {
 		if there, uerr := c.undoOvertakenStore(ctx, had, command, err); !there {
 			return e, false, false, uerr

@@ -1,16 +1,9 @@
--- The counter of the namespace, under KEYS[2] in the first partition: the moment of the last invalidation of tags.
+-- The counter of the namespace, which lies in the first partition: the moment of the last invalidation of tags.
 -- It never goes back, also where it was lost: it is no less than the server's microseconds then, and than what the caller
 -- knows that it has been.
-local LARGEST = 9e15 -- above it, numbers are no whole ones any more
-local function number(text)
-  if not text or #text > 16 or not string.find(text, '^%d+$') then return nil end
-  local n = tonumber(text)
-  if n > 0 and n <= LARGEST then return n end
-end
-
 local function decimal(n) return string.format('%.0f', n) end
 
-local function count(least, move)
+local function count(key, least, move)
   local before = number(redis.call('GET', key)) or 0
   local n = math.max(before, least)
   if move then n = n + 1 end

@@ -65,7 +65,8 @@
 // [Store.InvalidateTags] moves the counter, and then writes it into the records of the tags: two round trips, whatever has
 // the tags. An entry is stored with its tags and a stamp, which is the counter as of its lease. Whoever finds it reads the
 // records of its tags, in one round trip more for all that he has found, and takes it for gone if one of them says more
-// than the stamp, or is not there. Entries without tags cost nothing of this.
+// than the stamp, or is not there. What has tags so costs a hit one round trip more, a miss none, and a read of what was
+// invalidated one. Entries without tags cost nothing of this.
 //
 // A record lives as long as the last entry that was stored with the tag, and an invalidation makes none, so that tags
 // that nobody uses leave nothing behind. A record that Redis evicts is a tag invalidated; a counter that it evicts goes on

@@ -46,6 +46,9 @@ func (s *Store[K, V]) Get(ctx context.Context, key K) (e tarn.Entry[V], found bo
 	}
 	if found && e.Tags != nil {
 		if found, err = s.stands(ctx, e.Tags); !found {
+			if err == nil {
+				s.gone.note(name, seen.id())
+			}
 			return tarn.Entry[V]{}, false, wrap("get", err)
 		}
 	}

@@ -43,8 +43,10 @@ func (s *Store[K, V]) batch(ctx context.Context, keys []K) ([]keyName, error) {
 }
 
 // Lease looks keys up, and takes a lease on each that has no entry, or on each at all if terms.Refresh says so, in one
-// round trip, and one more where it finds entries with tags. What it took before an error ends by itself after
-// terms.Life, whose resolution is a millisecond.
+// round trip. Where it finds entries with tags, it takes one more, to look at the tags, and a third if they were
+// invalidated and terms.Refresh does not say that they are leased all the same; but not where a Get or GetMany of this
+// store has found just that before. What it took before an error ends by itself after terms.Life, whose resolution is a
+// millisecond.
 func (s *Store[K, V]) Lease(
 	ctx context.Context, keys []K, terms tarn.LeaseTerms, into []tarn.Lease[V],
 ) error {
@@ -64,7 +66,7 @@ func (s *Store[K, V]) Lease(
 		which[i] = i
 	}
 	// What cannot be decoded is removed, and asked for again.
-	gone := make(map[int]string)
+	gone := s.gone.take(names)
 	for range 3 {
 		if which, err = s.leaseSome(ctx, names, terms, into, which, gone); err != nil || len(which) == 0 {
 			return wrap("lease", err)
@@ -199,11 +201,18 @@ func leaseOf[V any](r Reply, l *tarn.Lease[V], clock func(int64)) (text string, 
 	return text, nil
 }
 
-// Fill ends leases and stores entries where they stood, in one round trip, and one more where entries have tags or
-// replace some that had. If those that it replaces had tags that they have not, it takes a third, to see that they were
-// not invalidated meanwhile; if they were, it removes what it has stored. An entry that is too large, or has expired,
-// leaves its key empty; that is no error, for whoever loaded the value can still use it, and [Stats] counts what was
-// refused. One that cannot be encoded, and a Redis that is full, end the lease too, and are errors.
+// Fill ends leases and stores entries where they stood, in one round trip, also where entries have tags. On a cluster it
+// takes two more for the first entry with a tag of a partition, since the partition's record began: the counter that the
+// tag's record is to be made by lies on another node, and has to be read after the partition was seen.
+//
+// Where an entry replaces one whose tags were invalidated, nothing is stored. The script sees to that itself, but on a
+// cluster it cannot where the tags lie in other partitions than the key. If they are not among those of the new entry, it
+// takes two more round trips, to look at the tags before and afterwards; what has been stored meanwhile is removed then,
+// and may have been read for a moment.
+//
+// An entry that is too large, or has expired, leaves its key empty; that is no error, for whoever loaded the value can
+// still use it, and [Stats] counts what was refused. One that cannot be encoded, and a Redis that is full, end the lease
+// too, and are errors.
 func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 	if err := ctx.Err(); err != nil {
 		return wrap("fill", err)
@@ -231,15 +240,15 @@ func (s *Store[K, V]) Fill(ctx context.Context, fills []tarn.Fill[K, V]) error {
 			} else if args[0] != "" {
 				what = "store"
 				f.Entry.Expires = s.capped(f.Entry.Expires)
-				if !covers(tags, f.Over) {
-					overtakable = append(overtakable, i)
-				}
 			}
 			if tags != nil {
 				stored[i] = tags
 			}
 		}
 		commands[i] = s.call("fill", name, 3, string(f.Token[:]), what, args[0], args[1], args[2], args[3])
+		if what == "store" && !s.guard(&commands[i], name, f.Over) && !covers(f.Entry.Tags, f.Over) {
+			overtakable = append(overtakable, i)
+		}
 	}
 	s.runTagged(ctx, t, commands, replies)
 	for i, r := range replies {
@@ -266,20 +275,26 @@ func (s *Store[K, V]) filling(
 	return s.lives(name, &f.Entry, t, false)
 }
 
-// taggingFills reads what has to be known of the tags of entries to be filled in, and of those that they replace, and
-// has room for these tags. Where there are none, both are nil.
+// taggingFills returns what has to be known of the tags of entries to be filled in, and of those that they replace, and
+// has room for these tags. Where there are none, both are nil. It asks where no script can see to what is replaced.
 func (s *Store[K, V]) taggingFills(ctx context.Context, fills []tarn.Fill[K, V]) (*tagging, []*tarn.Tags) {
 	var all []*tarn.Tags
+	unseen := false
 	for i := range fills {
-		if fills[i].Store && (fills[i].Entry.Tags != nil || fills[i].Over != nil) {
-			all = append(all, fills[i].Entry.Tags, fills[i].Over)
+		f := &fills[i]
+		if f.Store && (f.Entry.Tags != nil || f.Over != nil) {
+			all = append(all, f.Entry.Tags, f.Over)
+			name, err := s.names.name(f.Key)
+			unseen = unseen || err == nil && !s.sees(name, f.Over) && !covers(f.Entry.Tags, f.Over)
 		}
 	}
-	t := s.tagging(ctx, all...)
-	if t == nil {
+	switch {
+	case len(all) == 0:
 		return nil, nil
+	case unseen:
+		return s.tagging(ctx, all...), make([]*tarn.Tags, len(fills))
 	}
-	return t, make([]*tarn.Tags, len(fills))
+	return s.presuming(ctx, all), make([]*tarn.Tags, len(fills))
 }
 
 // failures returns errs if there are any.

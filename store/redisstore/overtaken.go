@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/tarncache/tarn"
 )
 
 // What is stored in place of an entry with tags is as old as that entry may be, and need not have its tags. So it is not
-// enough that they stood before it was stored. No script can look at the records of tags and store what lies in another
-// partition, so they are looked at once more afterwards:
+// enough that they stood before it was stored. The script looks at their records in the step that stores, where it can:
+// see guard. On a cluster no script can look at the records of tags and store what lies in another partition, so they are
+// looked at once more afterwards:
 //
 //	look at the records
 //	                              invalidate the tags: acknowledged
@@ -27,7 +29,30 @@ func (t *tagging) there(tags *tarn.Tags) (bool, error) {
 	case t.failed != nil:
 		return false, t.failed
 	}
-	return uint64(tags.Stamp()) <= t.counter && t.valid(tags), nil
+	return uint64(tags.Stamp()) <= t.counter && (t.presumed || t.valid(tags)), nil
+}
+
+// guard makes a command that stores do so only if none of the tags was invalidated, and reports whether it can.
+func (s *Store[K, V]) guard(c *Command, name keyName, tags *tarn.Tags) bool {
+	if tags == nil || !s.sees(name, tags) {
+		return tags == nil
+	}
+	keys := slices.Clone(c.Keys)
+	for _, tag := range tags.Names() {
+		tag := s.names.tag(tag)
+		keys = append(keys, tag.redis, s.names.record(tag.partition))
+	}
+	c.Keys, c.Words = keys, []string{c.Words[0], c.Words[1], strconv.Itoa(len(keys))}
+	c.Args = append(c.Args, strconv.FormatUint(uint64(tags.Stamp()), 10))
+	return true
+}
+
+// sees reports whether a script that is run for a key can look at the records of tags: on a cluster, only at those that
+// lie in the slot of the key.
+func (s *Store[K, V]) sees(name keyName, tags *tarn.Tags) bool {
+	return !s.client.Sharded() || !slices.ContainsFunc(tags.Names(), func(tag string) bool {
+		return s.names.tag(tag).partition != name.partition
+	})
 }
 
 // covers reports whether every name of others is one of tags: what has these is reached by what reaches the others.

@@ -2,7 +2,7 @@
 -- counter be, if it lies here.
 proceed()
 floor = ''
-if key and redis.call('GET', key) then count(0, true) end
+if key and redis.call('GET', key) then count(key, 0, true) end
 mint()
 tell('c', '')
 return 'renewed'

@@ -423,7 +423,7 @@ var repeatRules = []rule{
 			p.compute(tarn.ComputeDelete)
 			return p.client.again("compute").Text == "stored"
 		}, nil},
-	{"a Compute finds what it has seen", "if stands ~= ARGV[6] then return 'changed' end", "", func(p *play) bool {
+	{"a Compute finds what it has seen", "if stands ~= ARGV[6] or overtaken(ARGV[11]) then", "if overtaken(ARGV[11]) then", func(p *play) bool {
 		p.set("k", "v")
 		p.compute(tarn.ComputeStore)
 		p.set("k", "later")

@@ -168,7 +168,7 @@ func (s *Store[K, V]) Scan(ctx context.Context) (iter.Seq2[K, tarn.Entry[V]], fu
 				}
 			}
 			if tagged {
-				if err := s.withoutInvalidated(ctx, found); err != nil {
+				if _, err := s.withoutInvalidated(ctx, found); err != nil {
 					return err
 				}
 			}

@@ -127,11 +127,23 @@ if op == 'touch' then
   return 'touched'
 end
 
--- compute: the ID of the value that was seen; life, freshness, kind, payload. No life: the key is emptied.
+-- Whether one of the tags of what is to be replaced was invalidated after their stamp, or may have been. The record of
+-- each lies under one of the keys from the fourth on, and that of its partition under the next.
+local function overtaken(stamp)
+  for i = 4, #KEYS, 2 do
+    local texts = redis.call('MGET', KEYS[i], KEYS[i + 1])
+    local at = moments(texts[1], parts(texts[2]))
+    if not at or at > tonumber(stamp) then return true end
+  end
+  return false
+end
+
+-- compute: the ID of the value that was seen; life, freshness, kind, payload; the stamp of what is replaced. No life: the
+-- key is emptied.
 if op == 'compute' then
   if #live > 0 then return 'held' end
   if again then return 'stored' end
-  if stands ~= ARGV[6] then return 'changed' end
+  if stands ~= ARGV[6] or overtaken(ARGV[11]) then return 'changed' end
   if ARGV[7] == '' then
     proceed()
     changed()
@@ -180,12 +192,12 @@ end
 
 if op == 'stands' then return leased(ARGV[6]) and 1 or 0 end
 
--- fill: token; 'store' with life, freshness, kind, payload, 'empty', or 'release'.
+-- fill: token; 'store' with life, freshness, kind, payload, and the stamp of what is replaced; 'empty'; or 'release'.
 if op == 'fill' then
   if again then return 1 end
   if not leased(ARGV[6]) then return 0 end
-  local full
-  if ARGV[7] == 'store' then full = room() end
+  local stores, full = ARGV[7] == 'store' and not overtaken(ARGV[12])
+  if stores then full = room() end
   proceed()
   if found then
     redis.call('DEL', refresh)
@@ -193,7 +205,7 @@ if op == 'fill' then
     if ARGV[7] == 'release' then return 0 end
     changed()
   end
-  if ARGV[7] == 'store' and not full then
+  if stores and not full then
     put(8)
     return 1
   end

@@ -86,6 +86,7 @@ type Store[K comparable, V any] struct {
 	clock    ttl.Clock
 	clocks   []serverClock // by partition; of one server only the first is used
 	counter  atomic.Uint64 // the highest that this process has seen the counter of invalidations at
+	gone     gone
 	maxLife  time.Duration
 	channel  string
 	scripts  scripts

@@ -150,7 +150,7 @@ var tagScriptRules = []rule{
 		s.set("l", s.tag)
 		return !s.has("k") && s.has("l")
 	}, nil},
-	{"a record is made no lower than the counter where nothing is remembered", "at = math.max(at, tonumber(ARGV[7]))", "at = math.max(at, 1)",
+	{"a record is made no lower than the counter where nothing is remembered", "at = math.max(at, base)", "at = math.max(at, 1)",
 		func(p *play) bool {
 			s := p.two()
 			s.set("k", s.tag)
@@ -159,7 +159,7 @@ var tagScriptRules = []rule{
 			s.set("l", s.tag)
 			return !s.has("k") && s.has("l")
 		}, nil},
-	{"what is remembered of only some invalidations is not enough", "if sub(floor, 1, 1) ~= ':' then at =", "if floor == '' then at =",
+	{"what is remembered of only some invalidations is not enough", "if sub(floor, 1, 1) ~= ':' then\n", "if floor == '' then\n",
 		func(p *play) bool {
 			s := p.two()
 			before := must(s.Stamp(s.ctx))
@@ -182,7 +182,7 @@ var tagScriptRules = []rule{
 		s.set("l", s.tag)
 		return !s.has("k")
 	}, nil},
-	{"a record is not made in another generation than was seen", "ARGV[6] ~= generation then", "false then", func(p *play) bool {
+	{"a record is not made in another generation than was seen", "(not sequence or ARGV[6] ~= generation)", "not sequence", func(p *play) bool {
 		s := p.two()
 		s.set("k", s.tag)
 		p.before("ensure", func() {
@@ -226,12 +226,46 @@ var tagScriptRules = []rule{
 		s.set("l", s.tag)
 		return strings.HasSuffix(s.server.Call("GET", s.far+"r").Text, fmt.Sprint(":", int64(ahead+1)))
 	}, nothing},
-	{"and moves the counter", "if key and redis.call('GET', key) then count(0, true) end", "", func(p *play) bool {
+	{"and moves the counter", "if key and redis.call('GET', key) then count(key, 0, true) end", "", func(p *play) bool {
 		s := p.two()
 		s.counter(ahead)
 		p.server.Call("SCRIPT", "FLUSH")
 		return must(s.other.Stamp(s.ctx)) > ahead
 	}, nothing},
+	{"nothing is computed of what is gone", " or overtaken(ARGV[11])", "", func(p *play) bool {
+		s := p.two()
+		s.set("k", s.tag)
+		p.before("compute", func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
+		_, found, err := s.Compute(s.ctx, "k", func(e tarn.Entry[string], found bool) (tarn.Entry[string], tarn.ComputeOp) {
+			return tarn.Entry[string]{}, map[bool]tarn.ComputeOp{true: tarn.ComputeStore}[found]
+		})
+		return !must(found, err)
+	}, nil},
+	{"nothing is filled in over what is gone", " and not overtaken(ARGV[12])", "", overtakenFill, nil},
+	{"nor over what has no record", "if not at or at > tonumber(stamp)", "if at and at > tonumber(stamp)", func(p *play) bool {
+		s := p.two()
+		s.set("k", s.tag)
+		l := s.lease("k", true)
+		p.before("fill", func() { s.server.Call("DEL", s.record()) })
+		return !s.replace("k", l, nil)
+	}, nil},
+	{"nor by the record of another generation", "moments(texts[1], parts(texts[2]))", "moments(texts[1], sub(texts[1], 1, 8))", func(p *play) bool {
+		s := p.two()
+		s.set("k", s.tag)
+		l := s.lease("k", true)
+		p.before("fill", func() {
+			record := s.server.Call("GET", s.record()).Text
+			s.forget()
+			s.server.Call("SET", s.record(), record)
+		})
+		return !s.replace("k", l, nil)
+	}, nil},
+	{"a partition without a record is begun by a fill", "if any and not sequence then", "if false then", func(p *play) bool {
+		s := p.two()
+		l := s.lease("new", false)
+		s.server.Call("DEL", s.far+"r")
+		return s.fill("new", l.Token, tags(l.Stamp, s.tag)) && s.has("new")
+	}, nil},
 	{"a full Redis invalidates", "  proceed()\n  local n = tonumber(ARGV[6])", "  local n = tonumber(ARGV[6])", fullInvalidates, full},
 	{"a full Redis counts", "    proceed()\n    redis.call('SET', key, decimal(n))", "    redis.call('SET', key, decimal(n))",
 		fullInvalidates, full},
@@ -243,6 +277,14 @@ func fullInvalidates(p *play) bool {
 	p.fillUp()
 	must(0, s.InvalidateTags(s.ctx, s.tag, "a tag that is new"))
 	return !s.has("k")
+}
+
+func overtakenFill(p *play) bool {
+	s := p.two()
+	s.set("k", s.tag)
+	l := s.lease("k", true)
+	p.before("fill", func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
+	return !s.replace("k", l, nil)
 }
 
 // lostCounter brings the counter back lower than it was, between what the record of a tag says and the stamp of an entry.

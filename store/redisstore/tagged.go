@@ -12,9 +12,10 @@ import (
 // tagging is what is known, and to be done, of the tags of entries that are to be stored. Nil: none has tags.
 type tagging struct {
 	tagRecords
-	failed  error  // why nothing is known; then nothing with tags is stored
-	counter uint64 // as it was after the records; 0: entries that are there stay, and no record is to be made
-	uses    []tagUse
+	failed   error  // why nothing is known; then nothing with tags is stored
+	counter  uint64 // as it was after the records; 0: entries that are there stay, and no record is to be made
+	presumed bool   // the records were not read: what is stored is right as far as they will say so then
+	uses     []tagUse
 }
 
 // tagUse is what is to be stored with a tag.
@@ -41,6 +42,18 @@ func (s *Store[K, V]) tagging(ctx context.Context, all ...*tarn.Tags) *tagging {
 	}
 	t := &tagging{tagRecords: *newTagRecords(s.names, all)}
 	t.failed = s.inform(ctx, t)
+	return t
+}
+
+// presuming is tagging of entries whose stamps are from before, and asks for nothing beforehand: whether they are right is
+// found out when they are stored. Only where there are stamps that this process knows nothing of, the counter is read.
+func (s *Store[K, V]) presuming(ctx context.Context, all []*tarn.Tags) *tagging {
+	t := &tagging{tagRecords: *newTagRecords(s.names, all), counter: s.counter.Load(), presumed: true}
+	t.uses = make([]tagUse, len(t.names))
+	if slices.ContainsFunc(all, func(tags *tarn.Tags) bool { return uint64(tags.Stamp()) > t.counter }) {
+		now, err := s.count(ctx, 0, false)
+		t.counter, t.failed = now.n, err
+	}
 	return t
 }
 
@@ -139,7 +152,7 @@ func (t *tagging) stamped(tags *tarn.Tags, present bool) (*tarn.Tags, bool, erro
 
 // right reports whether none of the tags was invalidated after their stamp, or may have been where one has no record.
 func (t *tagging) right(tags *tarn.Tags) bool {
-	return !slices.ContainsFunc(tags.Names(), func(name string) bool {
+	return t.presumed || !slices.ContainsFunc(tags.Names(), func(name string) bool {
 		return t.moment(t.index[name]) > uint64(tags.Stamp())
 	})
 }
@@ -170,10 +183,6 @@ func (s *Store[K, V]) runTagged(ctx context.Context, t *tagging, commands []Comm
 		s.run(ctx, commands, replies)
 		return
 	}
-	base := ""
-	if t.counter != 0 {
-		base = strconv.FormatUint(t.counter, 10)
-	}
 	var all []Command
 	var which []int
 	for i, u := range t.uses {
@@ -181,8 +190,7 @@ func (s *Store[K, V]) runTagged(ctx context.Context, t *tagging, commands []Comm
 			continue
 		}
 		which = append(which, i)
-		all = append(all, s.call("ensure", t.names[i], 2, t.records[i].generation, base,
-			strconv.FormatUint(u.stamp, 10), strconv.FormatInt(u.life+recordMargin, 10)))
+		all = append(all, s.ensuring(t, i))
 	}
 	if len(all)+len(commands) == 0 {
 		return
@@ -193,6 +201,56 @@ func (s *Store[K, V]) runTagged(ctx context.Context, t *tagging, commands []Comm
 		t.uses[i].answer = answers[n]
 	}
 	copy(replies, answers[len(which):])
+	if t.presumed {
+		s.ensureRest(ctx, t)
+	}
+}
+
+// ensuring returns the command that sees to the record of the tag with the index.
+func (s *Store[K, V]) ensuring(t *tagging, i int) Command {
+	u, r := t.uses[i], t.records[i]
+	stamp, life := strconv.FormatUint(u.stamp, 10), strconv.FormatInt(u.life+recordMargin, 10)
+	switch {
+	case !t.presumed || r.generation != "":
+		base := ""
+		if t.counter != 0 {
+			base = strconv.FormatUint(t.counter, 10)
+		}
+		return s.call("ensure", t.names[i], 2, r.generation, base, stamp, life)
+	case s.client.Sharded():
+		return s.call("ensure", t.names[i], 2, "any", "", stamp, life)
+	}
+	c := s.call("ensure", t.names[i], 2, "any", "", stamp, life, strconv.FormatUint(s.counter.Load(), 10))
+	c.Keys, c.Words = append(c.Keys, s.names.counter().redis), s.evalsha[3]
+	return c
+}
+
+// ensureRest makes the records that could not be made without the counter, which lies on another node: it has to be read
+// after the partitions of these tags were seen.
+func (s *Store[K, V]) ensureRest(ctx context.Context, t *tagging) {
+	var which []int
+	for i, u := range t.uses {
+		if r := u.answer; r.Kind == Text && len(r.Text) == atKind-atGeneration {
+			t.records[i].generation = r.Text
+			which = append(which, i)
+		}
+		s.knows(uint64(max(u.answer.Int, 0)))
+	}
+	if len(which) == 0 {
+		return
+	}
+	now, err := s.count(ctx, 0, false)
+	t.counter = now.n
+	commands, answers := make([]Command, len(which)), make([]Reply, len(which))
+	for n, i := range which {
+		commands[n], answers[n] = s.ensuring(t, i), Reply{Kind: Failed, Err: err}
+	}
+	if err == nil {
+		s.run(ctx, commands, answers)
+	}
+	for n, i := range which {
+		t.uses[i].answer = answers[n]
+	}
 }
 
 // recordMargin is how many milliseconds a tag's record outlives what has the tag.

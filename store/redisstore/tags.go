@@ -114,10 +114,16 @@ func (s *Store[K, V]) counted(r Reply) (c counted, err error) {
 		return c, errReply
 	}
 	c = counted{uint64(r.Items[0].Int), uint64(r.Items[1].Int)}
+	s.knows(c.n)
+	return c, nil
+}
+
+// knows keeps in mind that the counter was at n: it does not come back lower.
+func (s *Store[K, V]) knows(n uint64) {
 	for {
 		known := s.counter.Load()
-		if known >= c.n || s.counter.CompareAndSwap(known, c.n) {
-			return c, nil
+		if known >= n || n > largestStamp || s.counter.CompareAndSwap(known, n) {
+			return
 		}
 	}
 }

@@ -1,15 +1,8 @@
 -- counter: what it is at least; and whether to move it, for an invalidation.
-if op == 'counter' then return count(tonumber(ARGV[6]), ARGV[7] ~= '') end
+if op == 'counter' then return count(key, tonumber(ARGV[6]), ARGV[7] ~= '') end
 
--- A tag's record lies under KEYS[2] and is a generation, the moment of the tag's last invalidation, a space, and the latest
--- stamp of the entries that have the tag. One of another generation is none.
-local function tag()
-  local text = redis.call('GET', key)
-  if not text or sub(text, 1, 8) ~= generation then return nil end
-  local at, latest = string.match(text, '^(%d+) (%d+)$', 9)
-  at, latest = number(at), number(latest)
-  if at and latest then return at, latest end
-end
+-- The record of a tag lies under KEYS[2].
+local function tag() return moments(redis.call('GET', key), generation) end
 
 -- Where a tag has no record, its last invalidation was not after the partition's floor. ':' says that this is so for all
 -- that there has been, '~' for what came since the record of the partition was made.
@@ -31,22 +24,32 @@ if op == 'mark' then
   return math.max(at or 0, latest or 0)
 end
 
--- ensure: the generation that was seen, the counter as it was after that, the stamp and the life of what has the tag. Without
--- a counter, a record is not made. Returns the moment of the last invalidation, or 0.
+-- ensure: the generation that was seen, and the counter as it was after that, by which a record can be made where the floor
+-- is not all; or 'any' and nothing; the stamp and the life of what has the tag; what the counter is at least, where it
+-- lies under KEYS[3], and can be read here. Returns the moment of the last invalidation; or 0; or, of any, the generation
+-- in which the counter has to be read.
 if op == 'ensure' then
-  if not sequence or ARGV[6] ~= generation then return 0 end
-  local at, latest = tag()
-  if not at then
-    if ARGV[7] == '' then return 0 end
-    at, latest = lowest(), 1
-    if sub(floor, 1, 1) ~= ':' then at = math.max(at, tonumber(ARGV[7])) end
+  local any = ARGV[6] == 'any'
+  if any and not sequence then
+    mint()
+    keep()
   end
-  if sub(floor, 1, 1) ~= ':' and ARGV[7] ~= '' then
-    floor = ':' .. decimal(math.max(lowest(), tonumber(ARGV[7])))
+  if not any and (not sequence or ARGV[6] ~= generation) then return 0 end
+  local at, latest = tag()
+  local base = tonumber(ARGV[7])
+  if not at then
+    at, latest = lowest(), 1
+    if sub(floor, 1, 1) ~= ':' then
+      if KEYS[3] then base = count(KEYS[3], tonumber(ARGV[10]))[1] end
+      if not base then return any and generation or 0 end
+      at = math.max(at, base)
+    end
+  end
+  if sub(floor, 1, 1) ~= ':' and base then
+    floor = ':' .. decimal(math.max(lowest(), base))
     keep()
   end
   redis.call('SET', key, generation .. decimal(at) .. ' ' .. decimal(math.max(latest, tonumber(ARGV[8]))),
     'PX', decimal(math.max(tonumber(ARGV[9]), redis.call('PTTL', key))))
   return at
 end
-

@@ -239,19 +239,28 @@ func TestOvertakenFill(t *testing.T) {
 	t.Parallel()
 	p := alone(t)
 	s := p.two()
+	tag, struck := s.tag, 0
 	for _, names := range [][]string{nil, {"b"}, {s.tag}} {
-		for op, want := range map[string]bool{"counter": false, "fill": false, "none": true} {
-			s.set("k", s.tag)
-			l := s.lease("k", true)
-			p.before(op, func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
-			require.Equal(t, want, s.replace("k", l, tags(l.Stamp, names...)), "%v %v", names, op)
-			require.Equal(t, want, s.has("k"), "%v %v", names, op)
-			p.client.before = nil
-			s.set("k", s.tag)
+		for _, op := range []string{"counter", "fill", "none"} {
+			for n, s := range []*tagged{s.tagged, s.onCluster(p)} {
+				s.set("k", tag)
+				l, want := s.lease("k", true), true
+				p.before(op, func() {
+					want = false
+					struck++
+					s.another().invalidate(tag)
+				})
+				require.Equal(t, want, s.replace("k", l, tags(l.Stamp, names...)), "%v %v %v", names, op, n)
+				require.Equal(t, want, s.has("k"), "%v %v %v", names, op, n)
+				p.client.before = nil
+				s.set("k", tag)
+			}
 		}
 	}
+	require.Equal(t, 8, struck, "each fill, and what is asked before one on a cluster that no script can see to")
 
 	// What another has stored since stays.
+	s.store = s.onCluster(p).store
 	s.set("k", s.tag)
 	l := s.lease("k", true)
 	p.before("fill", func() { must(0, s.other.InvalidateTags(s.ctx, s.tag)) })
@@ -379,26 +388,28 @@ var errUnheard = errors.New("unheard")
 // A Fill of which nothing was heard, and that Redis runs or does not, or later, leaves nothing that was invalidated.
 func TestUnheardFill(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
 	for _, runs := range []bool{false, true} {
 		for _, ends := range []bool{false, true} {
 			t.Run(fmt.Sprint("runs: ", runs, ", its context ends: ", ends), func(t *testing.T) {
-				s := newTagged(t, server.Client(), server)
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				c := &unheard{redistestClient: scanning{server.Client()}, op: "fill", runs: runs, between: func() {
-					if ends {
-						cancel()
-					}
-				}}
-				s.set("k", "a")
-				l := s.lease("k", true)
-				require.ErrorIs(t, redisstore.New(c, s.config).Fill(ctx, []tarn.Fill[string, string]{
-					{Key: "k", Token: l.Token, Store: true, Over: l.Entry.Tags},
-				}), errUnheard)
-				s.invalidate("a")
-				c.arrive()
-				require.False(t, s.has("k"))
+				p := alone(t)
+				s := p.two()
+				for _, client := range []redistestClient{p.client, asCluster{p.client}} {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					c := &unheard{redistestClient: client, op: "fill", runs: runs, between: func() {
+						if ends {
+							cancel()
+						}
+					}}
+					s.set("k", s.tag)
+					l := s.lease("k", true)
+					require.ErrorIs(t, redisstore.New(c, s.config).Fill(ctx, []tarn.Fill[string, string]{
+						{Key: "k", Token: l.Token, Store: true, Over: l.Entry.Tags},
+					}), errUnheard)
+					s.invalidate(s.tag)
+					c.arrive()
+					require.Equal(t, runs && !client.Sharded(), s.has("k"), "what was stored before an invalidation of tags that it has not")
+				}
 			})
 		}
 	}

@@ -164,6 +164,12 @@ var tagRules = []struct {
 	{"a fill with a stamp of another store stores nothing", func(s *tagged) bool {
 		return !s.fill("k", s.lease("k", false).Token, tags(1<<63, "a")) && !s.has("k")
 	}},
+	{"a fill with a stamp that another process has asked for stores", func(s *tagged) bool {
+		l := s.lease("k", false)
+		other := s.another()
+		other.invalidate("b")
+		return s.fill("k", l.Token, tags(must(other.Stamp(s.ctx)), "a")) && s.has("k")
+	}},
 	{"a settle after an invalidation stores nothing", func(s *tagged) bool {
 		stamp := must(s.Stamp(s.ctx))
 		s.invalidate("a")
@@ -269,8 +275,8 @@ var tagRules = []struct {
 		l, other := s.lease("k", true), s.lease("l", true)
 		s.server.Call("DEL", s.prefix+"s")
 		s.server.Call("RPUSH", s.prefix+"s", "x")
-		fills := []tarn.Fill[string, string]{
-			{Key: "k", Token: l.Token, Store: true, Over: l.Entry.Tags}, {Key: "l", Token: other.Token, Store: true},
+		fills := []tarn.Fill[string, string]{ // with a stamp that nobody knows of
+			{Key: "k", Token: l.Token, Store: true, Over: tags(1<<52, "a")}, {Key: "l", Token: other.Token, Store: true},
 		}
 		failed := s.Fill(s.ctx, fills) != nil && !fills[0].Stored && fills[1].Stored
 		return failed && s.server.Call("EXISTS", s.prefix+"kk").Int == 0

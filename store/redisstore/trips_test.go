@@ -86,10 +86,10 @@ func TestRoundTrips(t *testing.T) {
 		{"InvalidateTags", 2, func() error { return s.InvalidateTags(ctx, "a", "b", "c") }},
 		{"Get of one that is gone", 2, get("key 0", false)},
 		{"Stamp", 1, func() error { _, err := s.Stamp(ctx); return err }},
-		{"Lease of one that is gone, and others, with a stamp", 3, func() error {
+		{"Lease of one that is known to be gone, and others, with a stamp", 1, func() error {
 			return s.Lease(ctx, keys, tarn.LeaseTerms{Life: time.Minute, Stamp: true}, leases)
 		}},
-		{"Fill of many", 2, func() error {
+		{"Fill of many", 1, func() error {
 			for i := range fills {
 				fills[i].Token, fills[i].Entry.Tags = leases[i].Token, tags(leases[i].Stamp, "a", fmt.Sprint(i))
 			}
