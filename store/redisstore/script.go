@@ -36,7 +36,8 @@ func newScripts(namespace string, newest byte) scripts {
 	head := fmt.Sprintf("-- tarn, namespace %s\nlocal CHANNEL, OLDEST, NEWEST, MOST = %s, %d, %d, %d\n",
 		namespace, luaString(channelOf(namespace)), oldestVersion, newest, maxHolds)
 	s := scripts{
-		main:  head + recordLua + "if op == 'counter' or op == 'mark' or op == 'ensure' then\n" + countLua + tagsLua + "end\n" + scriptLua,
+		main: head + recordLua + "if op == 'counter' or op == 'mark' or op == 'ensure' then\n" +
+			countLua + tagsLua + "end\n" + scriptLua,
 		renew: head + recordLua + countLua + renewLua,
 	}
 	sum := sha1.Sum([]byte(s.main))
