@@ -115,6 +115,11 @@ func TestRoundTrips(t *testing.T) {
 			return s.Settle(ctx, settlements)
 		}},
 		{"Delete of one", 1, func() error { return s.Delete(ctx, "key 0") }},
+		{"InvalidateTags of one", 2, func() error { return s.InvalidateTags(ctx, "a") }},
+		{"GetMany of many that are gone", 2, func() error { return s.GetMany(ctx, keys[1:], lookups[1:]) }},
+		{"Lease of them", 1, func() error {
+			return s.Lease(ctx, keys[1:], tarn.LeaseTerms{Life: time.Minute, Stamp: true}, leases[1:])
+		}},
 		{"Clear", 1, func() error { return s.Clear(ctx) }},
 	} {
 		before := c.calls
