@@ -144,7 +144,7 @@ func TestFlappingSource(t *testing.T) {
 // A source that does badly for ten minutes fails nobody who has an old value, keeps nobody waiting for longer than it takes, is
 // asked by few, and when it does well again has each key loaded.
 func TestSourceDoesBadly(t *testing.T) {
-	const keys, lasts, slow = 24, 10 * time.Minute, 2 * time.Second
+	const keys, lasts, slow, turn = 24, 10 * time.Minute, 2 * time.Second, 7 * time.Second
 	var began time.Time
 	for _, tt := range []struct {
 		name    string
@@ -155,16 +155,16 @@ func TestSourceDoesBadly(t *testing.T) {
 		{"fails", always(errBroken), 5 + int(lasts/(5*time.Second)), 0},
 		{"is slow", func(context.Context, int) error { time.Sleep(slow); return nil }, keys + int(lasts/(5*time.Second)), slow},
 		{"flaps", func(context.Context, int) error {
-			if int(time.Since(began)/(10*time.Second))%2 == 0 {
+			if int(time.Since(began)/turn)%2 == 0 {
 				return nil
 			}
 			return errBroken
-		}, int(lasts/time.Minute+1)*keys + 5*int(lasts/(10*time.Second)), 0},
+		}, int(lasts/time.Minute+1)*keys + 5*int(lasts/(2*turn)+1), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onStores(t, func(t *testing.T, store tarn.Store[string, int]) {
 				s := newService(t, store, source.Config{Breaker: source.Breaker{Slow: time.Second}},
-					strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour}))
+					strategies.WithTTL(ttl.Policy{Fresh: time.Minute, StaleIfError: time.Hour, Throttle: time.Second}))
 				_, errs := s.asks(t.Context(), keys, 1, time.Second, time.Second)
 				require.Zero(t, errs)
 				time.Sleep(time.Minute)
@@ -174,11 +174,11 @@ func TestSourceDoesBadly(t *testing.T) {
 				s.set(tt.answer)
 				var longest atomic.Int64
 				var all sync.WaitGroup
-				for i := range int(lasts / time.Second) {
-					for range 3 {
+				for range lasts / time.Second {
+					for i := range keys {
 						all.Go(func() {
 							start := time.Now()
-							_, err := s.users.Get(t.Context(), fmt.Sprint("key", i%keys))
+							_, err := s.users.Get(t.Context(), fmt.Sprint("key", i))
 							require.NoError(t, err)
 							longest.Store(max(longest.Load(), int64(time.Since(start))))
 						})
