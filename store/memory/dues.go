@@ -41,7 +41,10 @@ func (d *dues) set(i uint32, at ttl.Time) {
 		chunk.buckets = append(chunk.buckets, ttl.End)
 	}
 	bucket := &chunk.buckets[i%chunkBuckets]
-	*bucket = min(*bucket, at)
+	if at >= *bucket {
+		return // nor does it come before what is noted of the chunk, or of all
+	}
+	*bucket = at
 	chunk.first = min(chunk.first, at)
 	d.first = min(d.next(), at)
 }

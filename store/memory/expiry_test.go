@@ -344,3 +344,38 @@ func TestADroppedStoreIsCollected(t *testing.T) {
 	}
 	t.Error("something keeps a store that nobody has")
 }
+
+// TestAnOverwriteOfWhatHasExpired counts as its expiry, and one that has not as none. Both take the new deadlines.
+func TestAnOverwriteOfWhatHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := entries(10)
+		defer s.Close()
+		life := func(fresh, expires time.Duration) tarn.Entry[int] {
+			now := s.Clock().Now()
+			return tarn.Entry[int]{Value: 1, Fresh: now.Add(fresh), Expires: now.Add(expires)}
+		}
+		for _, row := range []struct {
+			wait    time.Duration
+			expired uint64
+		}{{0, 0}, {2*time.Second - 1, 0}, {2 * time.Second, 1}} {
+			if err := s.Set(bg, "a", life(time.Second, 2*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Put("b", 1, 1950*time.Millisecond); err != nil { // a sweep comes then, and the next not so soon
+				t.Fatal(err)
+			}
+			time.Sleep(row.wait)
+			before := s.Stats().Expirations
+			e := life(time.Minute, time.Hour)
+			if err := s.Set(bg, "a", e); err != nil {
+				t.Fatal(err)
+			}
+			if got, found, _ := s.Get(bg, "a"); !found || got != e {
+				t.Errorf("after %v: %+v, %v; want %+v", row.wait, got, found, e)
+			}
+			if got := s.Stats().Expirations - before; got != row.expired {
+				t.Errorf("after %v: %d expired, want %d", row.wait, got, row.expired)
+			}
+		}
+	})
+}

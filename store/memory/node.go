@@ -177,7 +177,9 @@ func (n *node[K, V]) writeLife(fresh, expires ttl.Time, version uint32) {
 		return
 	}
 	t := n.timed()
-	t.fresh.Store(int64(fresh))
+	if t.fresh.Load() != int64(fresh) { // mostly there is none
+		t.fresh.Store(int64(fresh))
+	}
 	t.expires.Store(int64(expires))
 }
 

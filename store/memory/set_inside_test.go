@@ -12,11 +12,17 @@ import (
 // TestWhatComesBetween: a Set looks for its node before it locks the segment. Whatever others do until it has the lock,
 // afterwards its value is there, once, and the table and the policy agree.
 func TestWhatComesBetween(t *testing.T) {
-	t.Run("in place", func(t *testing.T) { comeBetween(t, func(i int) int { return i }) })
-	t.Run("in a new node", func(t *testing.T) { comeBetween(t, func(i int) [9]int { return [9]int{i, 8: i} }) })
+	for _, life := range []time.Duration{0, time.Hour} {
+		t.Run("in place, life="+life.String(), func(t *testing.T) {
+			comeBetween(t, life, func(i int) int { return i })
+		})
+		t.Run("in a new node, life="+life.String(), func(t *testing.T) {
+			comeBetween(t, life, func(i int) [9]int { return [9]int{i, 8: i} })
+		})
+	}
 }
 
-func comeBetween[V comparable](t *testing.T, value func(int) V) {
+func comeBetween[V comparable](t *testing.T, life time.Duration, value func(int) V) {
 	const key, bound = 1, 20
 	ctx := context.Background()
 	for _, row := range []struct {
@@ -28,6 +34,11 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 		{"nothing, and there is one", true, func(s *Store[int, V]) error { return nil }},
 		{"another Set of a new key", false, func(s *Store[int, V]) error { return s.Put(key, value(2), 0) }},
 		{"another Set", true, func(s *Store[int, V]) error { return s.Put(key, value(2), 0) }},
+		{"another Set, with a life", true, func(s *Store[int, V]) error { return s.Put(key, value(2), time.Minute) }},
+		{"another Set, with a tag", true, func(s *Store[int, V]) error {
+			tags, err := tarn.NewTags(1, "tag")
+			return errors.Join(err, s.Set(ctx, key, tarn.Entry[V]{Value: value(2), Tags: tags}))
+		}},
 		{"a Delete", true, func(s *Store[int, V]) error { return s.Delete(ctx, key) }},
 		{"a Set and a Delete", false, func(s *Store[int, V]) error {
 			return errors.Join(s.Put(key, value(2), 0), s.Delete(ctx, key))
@@ -63,6 +74,9 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 				}
 			}
 			hash, e := s.hash(key), tarn.Entry[V]{Value: value(3)}
+			if life > 0 {
+				e.Expires = s.clock.Now().Add(life)
+			}
 			at, fresh := s.prepare(key, hash, &e)
 			if (at != nil) != row.before {
 				t.Fatalf("there before: %v", at != nil)
@@ -71,13 +85,13 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 				t.Fatal(err)
 			}
 			g := s.lockToStore(hash, 1, func(*segment[int, V]) bool { return true })
-			if !s.plain || !g.isPlain() {
-				t.Fatal("the store is not plain")
+			if !s.plain || !g.isQuiet() {
+				t.Fatal("the store is not quiet")
 			}
-			g.setPlain(at, fresh, key, short(hash), &e)
+			g.setQuickly(at, fresh, key, short(hash), &e)
 			g.unlockPlain()
-			if v, found := s.Value(key); !found || v != e.Value {
-				t.Errorf("%v, %v was set last", v, found)
+			if got, found, _ := s.Get(ctx, key); !found || got != e {
+				t.Errorf("%v, %v was set last", got, found)
 			}
 			times := 0
 			for k := range s.All() {
@@ -98,35 +112,28 @@ func comeBetween[V comparable](t *testing.T, value func(int) V) {
 	}
 }
 
-// TestNotPlain: what a plain Set does not care for keeps a Set from being one.
-func TestNotPlain(t *testing.T) {
+// TestQuiet: what a quick Set does not care for keeps a Set from being one.
+func TestQuiet(t *testing.T) {
 	ctx := context.Background()
 	for _, row := range []struct {
 		name  string
 		do    func(s *Store[int, int]) error
-		plain bool
+		quiet bool
 	}{
 		{"an entry", func(s *Store[int, int]) error { return s.Put(1, 1, 0) }, true},
-		{"one with a deadline", func(s *Store[int, int]) error { return s.Put(1, 1, time.Hour) }, false},
-		{"a deadline that was moved there", func(s *Store[int, int]) error {
-			_, err := s.Touch(ctx, 1, s.clock.Now().Add(time.Hour))
-			return errors.Join(err, s.Put(1, 1, time.Hour))
-		}, false},
+		{"one with a deadline", func(s *Store[int, int]) error { return s.Put(1, 1, time.Hour) }, true},
 		{"a lease", func(s *Store[int, int]) error {
 			return s.Lease(ctx, []int{2}, tarn.LeaseTerms{Life: time.Hour}, make([]tarn.Lease[int], 1))
 		}, false},
 		{"a hold", func(s *Store[int, int]) error { return s.Hold(ctx, []int{2}, time.Hour, make([]tarn.Token, 1)) }, false},
-		{"a Clear after one with a deadline", func(s *Store[int, int]) error {
-			return errors.Join(s.Put(1, 1, time.Hour), s.Clear(ctx))
-		}, true},
 		{"a Close", func(s *Store[int, int]) error { return s.Close() }, false},
 	} {
 		s := New(Options[int, int]{MaxEntries: 10})
 		if err := row.do(s); err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
-		if got := s.segments[0].isPlain(); got != row.plain {
-			t.Errorf("%s: plain: %v", row.name, got)
+		if got := s.segments[0].isQuiet(); got != row.quiet {
+			t.Errorf("%s: quiet: %v", row.name, got)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)

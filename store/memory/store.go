@@ -208,17 +208,27 @@ func (s *Store[K, V]) Set(ctx context.Context, key K, e tarn.Entry[V]) error {
 
 func (s *Store[K, V]) setOne(ctx context.Context, key K, e *tarn.Entry[V]) error {
 	hash, weight := s.hash(key), s.weigh(key, e)
-	plain := s.plain && e.Fresh|e.Expires == 0 && e.Tags == nil && storable(key)
+	quick := s.plain && e.Tags == nil && storable(key)
+	var now ttl.Time // 0: not read
+	if quick && e.Expires != 0 && e.Expires != ttl.End {
+		now = s.clock.Now()
+		quick = !e.Expires.Passed(now)
+	}
 	var at, fresh *node[K, V]
-	if plain {
+	if quick {
 		at, fresh = s.prepare(key, hash, e)
 	}
 	g := s.lockToStore(hash, weight, func(g *segment[K, V]) bool {
 		return storable(key) && g.mayChange(key) == nil && !g.passed(e.Expires)
 	})
-	if plain && g.isPlain() {
-		g.setPlain(at, fresh, key, short(hash), e)
+	if quick && g.isQuiet() {
+		g.change.now = now
+		g.setQuickly(at, fresh, key, short(hash), e)
+		g.change.now = 0
 		g.unlockPlain()
+		if now != 0 {
+			s.wake(e.Expires)
+		}
 		return nil
 	}
 	err := g.mayChange(key)
@@ -239,20 +249,18 @@ func (s *Store[K, V]) prepare(key K, hash uint64, e *tarn.Entry[V]) (at, fresh *
 	return at, fresh
 }
 
-// isPlain reports whether nothing goes on at any key of the segment, and no entry of it has a deadline. The caller has
-// mu.
-func (g *segment[K, V]) isPlain() bool {
-	return !g.closed && len(g.records.byKey) == 0 && !g.table.dues.any()
-}
+// isQuiet reports whether nothing goes on at any key of the segment. The caller has mu.
+func (g *segment[K, V]) isQuiet() bool { return !g.closed && len(g.records.byKey) == 0 }
 
-// setPlain is set where there is nobody to ask or to tell, as mostly: in a plain store and segment, of an entry without
-// deadlines, for which prepare found or made a node. The caller has mu.
-func (g *segment[K, V]) setPlain(at, fresh *node[K, V], key K, hash uint32, e *tarn.Entry[V]) {
+// setQuickly is set where there is nobody to ask or to tell, as mostly: in a plain store and a quiet segment, of an entry
+// without tags that has not expired, for which prepare found or made a node. The caller has mu.
+func (g *segment[K, V]) setQuickly(at, fresh *node[K, V], key K, hash uint32, e *tarn.Entry[V]) {
 	if at == nil || !g.table.has(at) { // somebody else came in between
 		at = g.table.find(key, hash)
 	}
 	switch {
 	case at != nil:
+		g.noteNode(at, Replaced)
 		g.rewrite(at, e, 1, fresh)
 	case fresh != nil:
 		g.insert(fresh, 1)
