@@ -42,6 +42,10 @@ func BenchmarkFeature(b *testing.B) {
 			gets(b, c.keys, c.through)
 		})
 	}
+	b.Run("with=count-reads", func(b *testing.B) {
+		c := featuredIn(b, memory.Options[int64, Product]{MaxEntries: 4 * hot, CountReads: true}, strategies.WithTTL(hour))
+		gets(b, c.keys, c.through)
+	})
 	b.Run("with=answer", func(b *testing.B) {
 		c := featured(b, strategies.WithTTL(hour))
 		ctx := b.Context()
@@ -56,7 +60,15 @@ func BenchmarkFeature(b *testing.B) {
 
 // featured returns a full stack of a read-through cache with options.
 func featured(b *testing.B, options ...strategies.ReadOption) *stack[int64] {
-	s := &stack[int64]{keys: shuffled(intKey), store: memory.New(memory.Options[int64, Product]{MaxEntries: 4 * hot})}
+	b.Helper()
+	return featuredIn(b, memory.Options[int64, Product]{MaxEntries: 4 * hot}, options...)
+}
+
+// featuredIn is featured, on a store with options.
+func featuredIn(
+	b *testing.B, opts memory.Options[int64, Product], options ...strategies.ReadOption,
+) *stack[int64] {
+	s := &stack[int64]{keys: shuffled(intKey), store: memory.New(opts)}
 	s.loader, s.writer = discard[int64]()
 	s.through = strategies.ReadThrough(s.store, s.loader, options...)
 	for i, k := range s.keys {

@@ -62,7 +62,7 @@ func TestStatsOfReadsNumbers(t *testing.T) {
 }
 
 func TestStatsOfReadsAnew(t *testing.T) {
-	store := memory.New(memory.Options[string, int]{MaxEntries: 10})
+	store := memory.New(memory.Options[string, int]{MaxEntries: 10, CountReads: true})
 	defer store.Close()
 	source := observe.StatsOf(store)
 	require.NoError(t, store.Put("a", 1, 0))

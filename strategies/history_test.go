@@ -501,7 +501,7 @@ func (r *pastRound) run() error {
 			time.Sleep(d * time.Microsecond / 20)
 		}
 	}}
-	mem := memory.New(memory.Options[int, int]{MaxEntries: pastKeys - 2})
+	mem := memory.New(memory.Options[int, int]{MaxEntries: pastKeys - 2, CountReads: true})
 	defer mem.Close()
 	var store tarn.Store[int, int] = &flakyStore{Store: mem, ticks: ticks, stands: r.stands}
 	processes := r.strategy.processes

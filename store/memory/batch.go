@@ -27,9 +27,7 @@ func (s *Store[K, V]) GetMany(_ context.Context, keys []K, into []tarn.Lookup[V]
 	if timed { // the clock is read after all were looked up, so that none is returned that has expired by then
 		hits -= dropExpired(into, s.clock.Now())
 	}
-	count := s.counts.own()
-	count.hits.Add(uint64(hits))
-	count.misses.Add(uint64(len(keys) - hits))
+	s.counts.add(hits, len(keys)-hits)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // TestGated gives a gated Hitter entries that end, or not, and an instant that passes, or not.
 func TestGated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := memory.New(memory.Options[string, int]{MaxEntries: 100})
+		s := memory.New(memory.Options[string, int]{MaxEntries: 100, CountReads: true})
 		defer s.Close()
 		now := s.Clock().Now()
 		at := func(seconds int) ttl.Time { return now.Add(time.Duration(seconds) * time.Second) }

@@ -38,6 +38,10 @@ type Options[K comparable, V any] struct {
 	// 1 at least, and there are fewer where that would be more than the 64th.
 	MaxNegative int
 
+	// CountReads has [Stats] count hits and misses, exactly. It makes a hit some 3 to 5 ns slower, a sixth of what one
+	// costs. All else that is in Stats is counted in any case.
+	CountReads bool
+
 	// OnRemove is told once of each value that leaves the store, after it has left, outside every lock, on the
 	// goroutine of the operation that removed it or on the store's own that removes what has expired. So any number
 	// of goroutines may call it at once, and calls for one key may come in another order than its changes. A value that

@@ -10,7 +10,7 @@ import (
 
 // ratio plays keys against a store of n entries, a miss inserting the key, and returns the share of hits.
 func ratio(n int, keys []uint64) float64 {
-	s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n})
+	s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n, CountReads: true})
 	for _, key := range keys {
 		if _, found := s.Value(key); !found {
 			_ = s.Put(key, struct{}{}, 0)
@@ -124,7 +124,7 @@ func TestThePolicyAdapts(t *testing.T) {
 	for i, key := range first {
 		second[i] = key + 1<<32
 	}
-	s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n})
+	s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n, CountReads: true})
 	for _, keys := range [][]uint64{first, second} {
 		before := s.Stats()
 		for _, key := range keys {
@@ -146,7 +146,7 @@ func TestTheStoreFollowsTheWorkload(t *testing.T) {
 	byOne(t)
 	for name, n := range map[string]int{"in one part": 500, "in many parts": 4096} {
 		t.Run(name, func(t *testing.T) {
-			s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n})
+			s := memory.New(memory.Options[uint64, struct{}]{MaxEntries: n, CountReads: true})
 			for _, phase := range []struct {
 				name string
 				keys []uint64

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarncache/tarn"
 	"github.com/tarncache/tarn/store/memory"
+	"github.com/tarncache/tarn/ttl"
 )
 
 // The tests in this file repeat rules of small stores on large ones, which keep their entries in many parts. A rule
@@ -590,10 +591,30 @@ func TestLeasesOfManyKeys(t *testing.T) {
 	}
 }
 
+// TestReadsAreCountedOnRequest: by all ways to read or none.
+func TestReadsAreCountedOnRequest(t *testing.T) {
+	for _, counted := range []uint64{0, 1} {
+		s := memory.New(memory.Options[int, int]{MaxEntries: 10, CountReads: counted == 1})
+		mustSet(t, s, 1, 1)
+		for key := range 2 { // 0 is not there
+			_, _, _ = s.Get(bg, key)
+			s.Value(key)
+			s.Hit(key)
+			s.Gated(func() ttl.Time { return ttl.End }).Hit(key)
+		}
+		if err := s.GetMany(bg, []int{0, 1, 1}, make([]tarn.Lookup[int], 3)); err != nil {
+			t.Fatal(err)
+		}
+		if st := s.Stats(); st.Hits != 6*counted || st.Misses != 3*counted {
+			t.Errorf("counted %d times: %d hits, %d misses", counted, st.Hits, st.Misses)
+		}
+	}
+}
+
 // TestBatchesOfManyKeys go by index, whichever parts the keys are in; of a key that comes twice the last counts.
 func TestBatchesOfManyKeys(t *testing.T) {
 	const n = 30_000
-	s := memory.New(memory.Options[int, int]{MaxEntries: large})
+	s := memory.New(memory.Options[int, int]{MaxEntries: large, CountReads: true})
 	keys, set := make([]int, 2*n), make([]tarn.Entry[int], 2*n)
 	for i := range keys {
 		keys[i], set[i] = i*7%n, value(i)

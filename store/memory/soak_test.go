@@ -114,6 +114,7 @@ const (
 func newSoak(t *testing.T, most int64, heavy bool) *soak {
 	s := &soak{t: t, most: most, unit: 1, heavy: heavy}
 	opts := memory.Options[uint64, stamped]{
+		CountReads: true,
 		OnRemove: func(r memory.Removal[uint64, stamped]) {
 			s.seen(r.Key, r.Value)
 			s.left.add(r.Value.serial)

@@ -2,8 +2,10 @@ package memory
 
 // Stats are the counts of a store since it was made, and its size.
 type Stats struct {
-	Hits        uint64 // reads by Get, GetMany, Value and Hit that found an entry, which may be stale: a strategy may load it yet
-	Misses      uint64 // and those that did not, but for Hit, after which the caller asks Get
+	// Hits are the reads by Get, GetMany, Value and Hit that found an entry, which may be stale: a strategy may load it yet.
+	// Misses are those that did not, but for Hit, after which the caller asks Get. Both are 0 without Options.CountReads.
+	Hits, Misses uint64
+
 	Evictions   uint64 // entries that made room for others
 	Expirations uint64 // entries removed after their lives
 	Refused     uint64 // entries refused as too heavy, or for a negative weight

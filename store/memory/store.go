@@ -72,7 +72,7 @@ type Store[K comparable, V any] struct {
 	plain    bool            // entries are not weighed, and nobody is told of anything
 	closed   atomic.Bool
 	choice   policy.Choice // what the first segment's policy found out for all
-	counts   counts
+	counts   counts        // nil unless the options ask for them
 
 	_ [64]byte // what writes change is not on a cache line that every operation reads
 
@@ -98,8 +98,10 @@ func New[K comparable, V any](opts Options[K, V]) *Store[K, V] {
 		clock:    ttl.NewClock(),
 		seed:     maphash.MakeSeed(),
 		segments: make([]segment[K, V], segmentsFor(bound, opts.Weigh != nil)),
-		counts:   newCounts(),
 		plain:    opts.Weigh == nil && opts.OnRemove == nil && opts.Observer == nil,
+	}
+	if opts.CountReads {
+		s.counts = newCounts()
 	}
 	s.setBounds(bound)
 	s.tags.moment.Store(1)

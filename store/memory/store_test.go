@@ -24,7 +24,7 @@ func cancelled() context.Context {
 }
 
 func entries(n int) *memory.Store[string, int] {
-	return memory.New(memory.Options[string, int]{MaxEntries: n})
+	return memory.New(memory.Options[string, int]{MaxEntries: n, CountReads: true})
 }
 
 func value(v int) tarn.Entry[int] { return tarn.Entry[int]{Value: v} }

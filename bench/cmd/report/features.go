@@ -7,6 +7,7 @@ var features = []struct{ name, title string }{
 	{"refresh-after", "RefreshAfter"},
 	{"xfetch", "EarlyRefresh (XFetch)"},
 	{"timeouts", "these windows, WithSoftTimeout and WithStoreTimeout"},
+	{"count-reads", "memory.Options.CountReads"},
 	{"observer", "an Observer that counts"},
 	{"answer", "Answer in place of Get"},
 	{"untagged", "WithTags, of an entry without"},
