@@ -2,7 +2,7 @@ package strategies_test
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,9 +160,10 @@ func TestRealRedisRescuesWhileTheSourceIsDown(t *testing.T) {
 		require.Positive(t, tries)
 
 		fl.fails.Store(false)
-		before := fl.loads.Load()
+		before, back := fl.loads.Load(), time.Now()
 		fl.replaced(t, 1)
-		require.LessOrEqual(t, fl.loads.Load()-before, int64(2*len(fl.caches)), "it is not overrun when it is back")
+		lives := int64(time.Since(back) / life.Fresh) // more than one if the machine stood still
+		require.LessOrEqual(t, fl.loads.Load()-before, int64(2*len(fl.caches))+lives, "it is not overrun when it is back")
 	})
 }
 
@@ -193,8 +194,9 @@ func TestRealRedisRefreshesAhead(t *testing.T) {
 		}
 		took := time.Since(begin)
 		require.LessOrEqual(t, fl.loads.Load(), int64(took/(200*time.Millisecond))+3, "one process refreshes")
-		for _, a := range fl.read(t) {
-			require.Equal(t, strategies.HowFresh, a.How, "before the end of its life")
+		stale := func(a strategies.Answer[int64]) bool { return a.How != strategies.HowFresh }
+		for tries := 0; slices.ContainsFunc(fl.read(t), stale); tries++ { // unless the machine stood still for a life
+			require.Less(t, tries, 20, "nobody waits before the end of its life")
 		}
 	})
 }
@@ -217,7 +219,4 @@ func TestRealRedisIsAway(t *testing.T) {
 	require.NoError(t, err, "the source answers")
 	require.EqualValues(t, 2, v)
 	require.Less(t, took, 4*time.Second, "the client gives up after five")
-	if errors.Is(err, tarn.ErrStoreTimeout) {
-		t.Error("a caller with a source is told that the store was too slow")
-	}
 }
