@@ -123,10 +123,10 @@ func Require(capabilities ...Capability) Option {
 
 // RealTime runs the suite by the real clock, for a store whose time is not the program's, such as one behind a
 // network. Lives that a row waits for take a few units; a unit well above the time that one call takes, such as
-// 200 milliseconds, gives answers that do not depend on the machine; a row that fails all the same, and is not one of
-// random operations, is tried twice more, with units four and sixteen times as long. Rows that need time to the
-// nanosecond are skipped. A store that caps lives is taken to keep what shall live for ever for an hour at least. Left out, time
-// is that of testing/synctest. It panics if unit is not positive.
+// 200 milliseconds, gives answers that do not depend on the machine; a row that waits for lives to end and fails all the
+// same is tried twice more, with units four and sixteen times as long. Rows that need time to the nanosecond are
+// skipped. A store that caps lives is taken to keep what shall live for ever for an hour at least. Left out, time is that
+// of testing/synctest. It panics if unit is not positive.
 func RealTime(unit time.Duration) Option {
 	if unit <= 0 {
 		panic(fmt.Sprintf("storetest: RealTime: not positive: %v", unit))
@@ -168,12 +168,12 @@ func (c *config) try(t *testing.T, r row) (err error) {
 	return nil
 }
 
-// inRealTime runs one row by the real clock. What is not random and was wrong is tried again with longer lives: a fault is
-// there again, and an answer that came late is not.
+// inRealTime runs one row by the real clock. One that waits and was wrong is tried again with longer lives: a fault is there
+// again, and an answer that came late is not.
 func (c *config) inRealTime(t *testing.T, r row, seed uint64) error {
 	unit := c.unit
 	err := c.attempt(t, r, seed, unit)
-	for tries := 1; err != nil && r.repeat == 0 && tries < 3; tries++ {
+	for tries := 1; err != nil && r.waits && tries < 3; tries++ {
 		if _, none := err.(notApplicable); none {
 			break
 		}

@@ -240,22 +240,22 @@ func TestRealTimeTriesAgain(t *testing.T) {
 	wrong := errors.New("wrong")
 	const ms = time.Millisecond
 	for _, tt := range []struct {
-		rule   string
-		random int
-		errs   []error // of one try after the other
-		units  []time.Duration
-		want   error
+		rule  string
+		waits bool
+		errs  []error // of one try after the other
+		units []time.Duration
+		want  error
 	}{
-		{"once is enough", 0, []error{nil}, []time.Duration{ms}, nil},
-		{"what was late passes with longer lives", 0, []error{wrong, wrong, nil}, []time.Duration{ms, 4 * ms, 16 * ms}, nil},
-		{"a fault is there again", 0, []error{wrong, wrong, wrong}, []time.Duration{ms, 4 * ms, 16 * ms}, wrong},
-		{"what is random is not tried again", 1, []error{wrong}, []time.Duration{ms}, wrong},
-		{"nor what finds nothing to check", 0, []error{notApplicable("n")}, []time.Duration{ms}, notApplicable("n")},
+		{"once is enough", true, []error{nil}, []time.Duration{ms}, nil},
+		{"what was late passes with longer lives", true, []error{wrong, wrong, nil}, []time.Duration{ms, 4 * ms, 16 * ms}, nil},
+		{"a fault is there again", true, []error{wrong, wrong, wrong}, []time.Duration{ms, 4 * ms, 16 * ms}, wrong},
+		{"what waits for nothing is not tried again", false, []error{wrong}, []time.Duration{ms}, wrong},
+		{"nor what finds nothing to check", true, []error{notApplicable("n")}, []time.Duration{ms}, notApplicable("n")},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			c := config{newStore: func(testing.TB) tarn.Store[string, string] { return newReference() }, unit: ms}
 			var units []time.Duration
-			err := c.try(t, row{repeat: tt.random, check: func(x *trial) error {
+			err := c.try(t, row{waits: tt.waits, check: func(x *trial) error {
 				units = append(units, x.unit)
 				return tt.errs[len(units)-1]
 			}})
