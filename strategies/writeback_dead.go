@@ -84,11 +84,14 @@ func (c *WriteBackCache[K, V]) retryLetter(ctx context.Context, letter *DeadLett
 	})
 }
 
-// DropDeadLetters forgets the dead letters of the keys, or all of them if no key is named, and returns how many once that
-// is durable. A key without one is passed over.
+// DropDeadLetters forgets the dead letters of the keys, and returns how many once that is durable. A key without one is
+// passed over. To forget all of them, name those that DeadLetters lists: without keys nothing is dropped.
 func (c *WriteBackCache[K, V]) DropDeadLetters(ctx context.Context, keys ...K) (n int, err error) {
 	if err := c.refuses(ctx); err != nil {
 		return 0, err
+	}
+	if len(keys) == 0 {
+		return 0, nil // of a filter that found nothing, perhaps
 	}
 	letters := c.chosen(keys)
 	if len(letters) == 0 {

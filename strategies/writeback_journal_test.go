@@ -312,6 +312,9 @@ func TestWriteBackKeepsDeadLetters(t *testing.T) {
 			require.GreaterOrEqual(t, l.Attempts, map[bool]int{true: 1, false: 2}[l.Op.Delete])
 		}
 		require.Equal(t, map[string]int{}, next.source.rows())
+		n, err = next.DropDeadLetters(r.ctx) // of none
+		require.NoError(t, err)
+		require.Zero(t, n)
 		n, err = next.DropDeadLetters(r.ctx, "c")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
