@@ -63,7 +63,8 @@ func (s *Store[K, V]) GetMany(ctx context.Context, keys []K, into []tarn.Lookup[
 	return nil
 }
 
-// withoutInvalidated clears what has a tag that was invalidated, and returns what that was. With an error, it clears all.
+// withoutInvalidated clears what has a tag that was invalidated, or may have been, and returns what was for certain. With
+// an error, it clears all.
 func (s *Store[K, V]) withoutInvalidated(ctx context.Context, found []tarn.Lookup[V]) (lost []int, err error) {
 	all := make([]*tarn.Tags, len(found))
 	for i := range found {
@@ -75,7 +76,7 @@ func (s *Store[K, V]) withoutInvalidated(ctx context.Context, found []tarn.Looku
 		case err != nil:
 		case t.valid(all[i]):
 			continue
-		default:
+		case t.gone(all[i]):
 			lost = append(lost, i)
 		}
 		found[i] = tarn.Lookup[V]{}

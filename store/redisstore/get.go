@@ -45,8 +45,9 @@ func (s *Store[K, V]) Get(ctx context.Context, key K) (e tarn.Entry[V], found bo
 		return e, false, nil
 	}
 	if found && e.Tags != nil {
-		if found, err = s.stands(ctx, e.Tags); !found {
-			if err == nil {
+		t, err := s.standing(ctx, []*tarn.Tags{e.Tags})
+		if err != nil || !t.valid(e.Tags) {
+			if err == nil && t.gone(e.Tags) {
 				s.gone.note(name, seen.id())
 			}
 			return tarn.Entry[V]{}, false, wrap("get", err)

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// gone is what reads have found, and found to be gone by its tags. Whoever reads such an entry asks for a lease next, which
+// gone is what reads have found, and found to be gone by its tags, for good. Whoever reads such an entry asks for a lease next, which
 // is told the ID of the entry, and so need not be shown it and sent again. All methods may be called at once.
 //
 // It is a hint: an ID is that of one entry for ever, and an entry that is gone does no harm to be shown once more.

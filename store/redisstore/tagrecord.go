@@ -33,6 +33,16 @@ func (t *tagRecords) valid(tags *tarn.Tags) bool {
 	return true
 }
 
+// gone reports whether one of the tags was invalidated after their stamp, for good: one without a record may have one again.
+func (t *tagRecords) gone(tags *tarn.Tags) bool {
+	for _, name := range tags.Names() {
+		if t.records[t.index[name]].at > uint64(tags.Stamp()) {
+			return true
+		}
+	}
+	return false
+}
+
 // standing returns the records of the tags of entries that were found, which were read later than they. Tags may be nil.
 func (s *Store[K, V]) standing(ctx context.Context, all []*tarn.Tags) (*tagRecords, error) {
 	t := newTagRecords(s.names, all)

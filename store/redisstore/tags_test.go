@@ -141,6 +141,26 @@ var tagRules = []struct {
 		must(0, s.Lease(s.ctx, []string{"l"}, tarn.LeaseTerms{Life: time.Minute}, into))
 		return into[0].Stamp == 0 && s.lease("k", false).Stamp == must(s.Stamp(s.ctx))
 	}},
+	{"what lacked the record of its tag for a while is not leased away", func(s *tagged) bool {
+		for _, look := range []func() bool{
+			func() bool { return s.has("k") },
+			func() bool {
+				into := make([]tarn.Lookup[string], 2)
+				must(0, s.GetMany(s.ctx, []string{"k", "l"}, into))
+				return into[0].Found
+			},
+		} {
+			s.set("k", "a")
+			s.server.Call("DEL", s.prefix+"ta") // as eviction does
+			if look() {
+				return false
+			}
+			if s.set("l", "a"); !look() || !s.lease("k", false).Found {
+				return false
+			}
+		}
+		return true
+	}},
 	{"a fill after an invalidation stores nothing", func(s *tagged) bool {
 		l := s.lease("k", false)
 		s.invalidate("a")
