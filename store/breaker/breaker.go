@@ -71,7 +71,8 @@ type Config struct {
 	Probes int
 
 	// OnChange is told of each change of state. It is called under the breaker's lock, so it is quick and does not
-	// use the store. Nil: nobody is told.
+	// use the store. Where a probe takes too long it is called on a goroutine of the breaker's own, and a panic of it ends
+	// there. Nil: nobody is told.
 	OnChange func(from, to State)
 }
 
@@ -249,7 +250,10 @@ func (s *Store[K, V]) probe(do func() error) (err error) {
 		limit = probeTime
 	}
 	verdict, began := errEnded, time.Now()
-	late := time.AfterFunc(max(limit, limit+1), func() { done(errSlow) })
+	late := time.AfterFunc(max(limit, limit+1), func() {
+		defer func() { _ = recover() }() // of OnChange, which no caller could see
+		done(errSlow)
+	})
 	defer func() {
 		late.Stop()
 		done(verdict) // which says nothing any more if that was too late

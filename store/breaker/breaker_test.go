@@ -463,6 +463,29 @@ func (s *stalling) Get(ctx context.Context, key string) (tarn.Entry[string], boo
 	return s.Store.Get(ctx, key)
 }
 
+// TestPanicOfOnChange ends where no caller could see it: while a probe hangs, the breaker opens on a goroutine of its own.
+func TestPanicOfOnChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, breaker.Config{OnChange: func(from, _ breaker.State) {
+			if from == breaker.HalfOpen {
+				panic("oh")
+			}
+		}})
+		w.open(t)
+		time.Sleep(time.Second + 1)
+		release := make(chan struct{})
+		w.mean = func() error { <-release; return nil }
+		go func() { _ = w.get(t) }()
+		time.Sleep(time.Minute + 1)
+		synctest.Wait()
+		if state := w.s.State(); state != breaker.Open {
+			t.Errorf("after the probe: %v", state)
+		}
+		close(release)
+		synctest.Wait()
+	})
+}
+
 func TestSlowIsAFailure(t *testing.T) {
 	for _, over := range []time.Duration{0, 1} {
 		synctest.Test(t, func(t *testing.T) {

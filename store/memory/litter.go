@@ -57,6 +57,11 @@ func (l *litter) begin(now ttl.Time) bool {
 	return l.count.Load() > 0
 }
 
+// again says that a sweep was not ended, and when another is due.
+func (l *litter) again(now ttl.Time) {
+	l.due.CompareAndSwap(int64(ttl.End), int64(now.Add(litterLife)))
+}
+
 // swept says that a sweep has left so many nodes in the store.
 func (l *litter) swept(nodes int) {
 	l.most.Store(max(l.count.Load(), 0) + max(leastLitter, int64(nodes)/litterShare))
@@ -64,6 +69,12 @@ func (l *litter) swept(nodes int) {
 
 // sweepInvalidated removes what was invalidated.
 func (s *Store[K, V]) sweepInvalidated() {
+	over := false
+	defer func() {
+		if !over { // OnRemove has ended the goroutine; what is left is for another sweep
+			s.tags.litter.again(s.clock.Now())
+		}
+	}()
 	chunks, nodes := 0, make([]*node[K, V], 0, sweepChunk+sweepChunk/4)
 	for i := range s.segments {
 		for next := uint32(0); next < scanEnd; {
@@ -72,6 +83,7 @@ func (s *Store[K, V]) sweepInvalidated() {
 		}
 	}
 	s.tags.litter.swept(s.Len())
+	over = true
 }
 
 // sweepInvalidatedSome removes what was invalidated among a chunk of a segment's nodes, and returns where to go on.

@@ -325,6 +325,30 @@ func TestLittleThatWasInvalidatedIsRemovedLater(t *testing.T) {
 	})
 }
 
+// TestASweepOfWhatWasInvalidatedGoesOn after OnRemove has ended the goroutine that it ran on.
+func TestASweepOfWhatWasInvalidatedGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := true
+		s := New(Options[int, int]{MaxEntries: 20_000, OnRemove: func(Removal[int, int]) {
+			if ends {
+				ends = false
+				runtime.Goexit()
+			}
+		}})
+		defer s.Close()
+		for i := range 5 * sweepChunk {
+			require.NoError(t, s.Set(context.Background(), i, tarn.Entry[int]{Tags: mustTags(0, "tag")}))
+		}
+		require.NoError(t, s.InvalidateTags(context.Background(), "tag"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.NotZero(t, s.Len())
+		time.Sleep(litterLife)
+		synctest.Wait()
+		require.Zero(t, s.Len())
+	})
+}
+
 // TestComputeDuringAnInvalidation that has its moment, but has not come to the entry's tag when the Compute stores: it
 // reaches what the Compute made of the entry.
 func TestComputeDuringAnInvalidation(t *testing.T) {
