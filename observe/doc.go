@@ -7,7 +7,8 @@
 //
 // # What it costs
 //
-// Nothing, where no Observer is given. Stats cost nothing either until they are read, and the memory store counts its
-// hits and misses in any case: who wants no more than those gives no Observer. A strategy with an Observer tells it of each
-// hit, which costs some tens of nanoseconds, allocates nothing, and of which a Counter takes a few.
+// Nothing, where no Observer is given. Stats cost nothing either until they are read, but for the hits and misses of the
+// memory store, which it counts if memory.Options.CountReads says so: who wants no more than those gives no Observer. A
+// strategy with an Observer tells it of each hit, which costs some tens of nanoseconds, allocates nothing, and of which a
+// Counter takes a few.
 package observe

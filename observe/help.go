@@ -15,8 +15,8 @@ func helpOf(t reflect.Type, field reflect.StructField) string {
 
 // help has the fields of the Stats that come with this library. Those of others are described by their names.
 var help = map[string]string{
-	"memory.hits":        "Reads that found an entry in the store.",
-	"memory.misses":      "Reads that found no entry in the store.",
+	"memory.hits":        "Reads that found an entry in the store, if Options.CountReads has them counted.",
+	"memory.misses":      "Reads that found no entry in the store, if Options.CountReads has them counted.",
 	"memory.evictions":   "Entries that made room for others.",
 	"memory.expirations": "Entries removed after their lives.",
 	"memory.refused":     "Entries refused as too heavy, or for a negative weight.",

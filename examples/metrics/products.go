@@ -32,7 +32,7 @@ type Products struct {
 
 // newProducts makes the cache, its metrics and its log.
 func newProducts(logger *slog.Logger) (*Products, error) {
-	store := memory.New(memory.Options[int64, Product]{MaxEntries: 50})
+	store := memory.New(memory.Options[int64, Product]{MaxEntries: 50, CountReads: true})
 	metrics := tarnprometheus.New("products", tarnprometheus.Options{})
 	failures := observe.Log(logger.With("cache", "products"), observe.LogOptions{})
 
